@@ -1,14 +1,14 @@
 """The amend stage: what was read becomes the records that everything later sees.
 
-Two things happen here and nowhere else. Of several records with one id, one stays. And edits made by hand
-are replayed. Parts that neither touches are linked, not written again.
+Three things happen here and nowhere else. Of several records with one id, one stays. Edits made by hand are
+replayed. And rules that mask take out what they find. Parts that none touches are linked, not written again.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ import polars as pl
 from curate.errors import PipelineError, nearest
 from curate.fingerprint import code
 from curate.keys import digest
+from curate.masking import amended, key_of, masks
+from curate.pipeline import Rule
 from curate.read import ReadInput
 from curate.record import CONTENT, SCHEMA
 from curate.store import Part, Store, Table
@@ -71,9 +73,13 @@ _Repeats = dict[str, dict[int, str]]
 
 
 def amend(
-    read: Table, done: list[ReadInput], edits: list[Edit], store: Store
+    read: Table, done: list[ReadInput], edits: list[Edit], rules: Mapping[str, Sequence[Rule]], store: Store
 ) -> tuple[Table, pl.DataFrame, pl.DataFrame]:
-    """The records, the table of amendments, and the intake: what became of every native row of every input."""
+    """The records, the table of amendments, and the intake: what became of every native row of every input.
+
+    `rules` are the rules that mask, by source. They go over what was edited too: what is to leave no set must
+    not come back by hand.
+    """
     repeats = _repeats(read)
     by_id: dict[str, list[Edit]] = defaultdict(list)
     for edit in edits:
@@ -81,28 +87,45 @@ def amend(
     keys, plans = [], []
     for part in read.parts:
         left_out = repeats.get(part.key, {})
-        mine = _edits_in(part, by_id)
-        keys.append(
-            digest(TABLE, part.key, sorted(left_out.items()), [vars(edit) for edit in mine], code("curate.amend"))
+        mine, masking = _edits_in(part, by_id), rules.get(part.source, ())
+        key = digest(
+            TABLE, part.key, sorted(left_out.items()), [vars(edit) for edit in mine], code("curate.amend")
         )
-        plans.append((part, left_out, mine))
+        keys.append(digest(key, key_of(masking)) if masking else key)
+        plans.append((part, left_out, mine, masking))
     writer = store.table(TABLE, digest(keys), SCHEMA)
-    parts, amendments = [], []
-    for key, (part, left_out, mine) in zip(keys, plans, strict=True):
+    mask_writer = store.table("masks", digest(keys), AMENDMENTS)
+    parts, masked, amendments = [], [], [pl.DataFrame(schema=AMENDMENTS)]
+    for key, (part, left_out, mine, masking) in zip(keys, plans, strict=True):
+        frame: Callable[[], pl.DataFrame] = partial(_kept, part, left_out)
         if mine:
-            frame, changed = _edited(_kept(part, left_out), mine)
-            amendments += changed
-            parts.append(writer.get(key, part.source, frame.clone))
-        elif left_out:
-            parts.append(writer.get(key, part.source, partial(_kept, part, left_out)))
+            edited, changed = _edited(frame(), mine)
+            frame = edited.clone
+            amendments.append(pl.DataFrame(changed, schema=AMENDMENTS, orient="row"))
+        found = pl.DataFrame()
+        if masking:
+            masked.append(mask_writer.get(key, part.source, partial(_masks, frame, masking)))
+            found = pl.read_parquet(masked[-1].path)
+            amendments.append(found)
+        if not found.is_empty():
+            parts.append(writer.get(key, part.source, partial(_amended, frame, found)))
+        elif mine or left_out:
+            parts.append(writer.get(key, part.source, frame))
         else:
             parts.append(writer.adopt(key, part))
     table = writer.close(parts)
-    return (
-        table,
-        pl.DataFrame(amendments, schema=AMENDMENTS, orient="row").sort("id", "field"),
-        _intake(done, repeats),
-    )
+    mask_writer.close(masked)
+    # Several amendments of one field stay in the order in which they were made.
+    made = pl.concat(amendments).sort("id", "field", maintain_order=True)
+    return table, made, _intake(done, repeats)
+
+
+def _masks(frame: Callable[[], pl.DataFrame], rules: Sequence[Rule]) -> pl.DataFrame:
+    return masks(frame(), rules)
+
+
+def _amended(frame: Callable[[], pl.DataFrame], amendments: pl.DataFrame) -> pl.DataFrame:
+    return amended(frame(), amendments)
 
 
 def _kept(part: Part, left_out: Container[int]) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from curate.verdict import Verdict
 
 Split = Literal["train", "dev", "test"]
 Unknown = Literal["reject", "keep"]
+Then = Literal["reject", "mask"]
 
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
 
@@ -61,6 +62,7 @@ class Rule(Call):
 
     name: str
     unknown: Unknown
+    then: Then = "reject"
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -82,7 +84,7 @@ class Rule(Call):
         return not self.plugin.languages or language is None or language in self.plugin.languages
 
     def plain(self) -> dict[str, Any]:
-        return super().plain() | {"name": self.name, "unknown": self.unknown}
+        return super().plain() | {"name": self.name, "unknown": self.unknown, "then": self.then}
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ class SourceCall(Call):
     groups: Path | None
     language: str | None
     rules: tuple[Rule, ...]
+
+    @property
+    def masking(self) -> tuple[Rule, ...]:
+        """The rules that take out of its records what they find."""
+        return tuple(rule for rule in self.rules if rule.then == "mask" and rule.applies_to(self.language))
 
     @property
     def files(self) -> tuple[Path, ...]:

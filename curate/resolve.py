@@ -186,11 +186,13 @@ class _Reader:
             raise self._error(f"{name!r} cannot be a rule's name", at, "the tables of verdicts have such a column")
         given = dict(value)
         use, unknown = given.pop("use", name), given.pop("unknown", "reject")
+        then = given.pop("then", "reject")
         if unknown not in {"reject", "keep"}:
             raise self._error(f"`unknown` is {unknown!r}", (*at, "unknown"), 'valid values: "reject", "keep"')
-        return Rule(
-            **self._parameters("filters", use, given, at, own=("use", "unknown")), name=name, unknown=unknown
-        )
+        if then not in {"reject", "mask"}:
+            raise self._error(f"`then` is {then!r}", (*at, "then"), 'valid values: "reject", "mask"')
+        call = self._parameters("filters", use, given, at, own=("use", "unknown", "then"))
+        return Rule(**call, name=name, unknown=unknown, then=then)
 
     def _call(self, kind: registry.Kind, table: _Call, at: KeyPath) -> dict[str, Any]:
         return self._parameters(kind, table.use, table.given, at, own=tuple(type(table).model_fields))

@@ -20,6 +20,7 @@ from curate.fingerprint import forget
 from curate.inputs import DigestCache
 from curate.judge import on_measures, on_text, verdict_schema
 from curate.manifest import broken, check_format, locked, read_manifest
+from curate.masking import mask_of
 from curate.pipeline import SPLITS, Pipeline
 from curate.reduce import in_order, passes
 from curate.resolve import read_pipeline
@@ -126,6 +127,9 @@ def prepare(pipeline: str | Path, *, plugins: Iterable[str | Path] = (), without
     check(passes(read), read.keep)
     for rules_of in (on_text, on_measures):
         verdict_schema(read, rules_of)  # every rule is built and typed once, on an empty frame
+    for source in read.sources:
+        for rule in source.masking:
+            mask_of(rule)
     return read
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from curate.errors import PluginError
 
 Sense = Literal["below", "above", "outside", "present"]
+Mask = Callable[[str], str]
 
 _T = TypeVar("_T")
 
@@ -34,13 +35,15 @@ class Verdict:
 
     `evidence` is an expression over the columns and views of a record; its null means that the value is not
     known, or under `present` that nothing was found. `applies` narrows the records that the rule is about
-    beyond those that have the fields the evidence reads.
+    beyond those that have the fields the evidence reads. `mask` takes out of one text all that the evidence
+    finds, for pipelines that would rather have the record without it; it is asked for texts that hold some.
     """
 
     evidence: pl.Expr
     sense: Sense
     limit: float | tuple[str, ...] | None
     applies: pl.Expr | None = None
+    mask: Mask | None = None
 
 
 def below(evidence: pl.Expr, limit: float, *, applies: pl.Expr | None = None) -> Verdict:
@@ -58,12 +61,14 @@ def outside(evidence: pl.Expr, allowed: list[str] | tuple[str, ...], *, applies:
     return Verdict(evidence, "outside", tuple(allowed), applies)
 
 
-def present(subject: pl.Expr, pattern: str, *, applies: pl.Expr | None = None) -> Verdict:
+def present(
+    subject: pl.Expr, pattern: str, *, applies: pl.Expr | None = None, mask: Mask | None = None
+) -> Verdict:
     """Reject where the pattern is found; the evidence is the first match.
 
     `pattern` is in the syntax of Rust's regex crate: no look-around and no back-references.
     """
-    return Verdict(subject.str.extract(pattern, 0), "present", None, applies)
+    return Verdict(subject.str.extract(pattern, 0), "present", None, applies, mask)
 
 
 def rejects_when(verdict: Verdict, evidence: pl.Expr) -> pl.Expr:

@@ -42,6 +42,18 @@ _NOT_PROSE: Final = (
 )
 
 
+# What a field's text is made of: columns of the record, and roles of its turns. Titles are of works.
+PARTS_OF: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "prompt": (("prompt",), ()),
+    "context": (("context",), ()),
+    "response": (("response",), ()),
+    "first_prompt": (("prompt",), ("user",)),
+    "every_prompt": (("prompt",), ("user",)),
+    "every_response": (("response",), ("assistant",)),
+    "conversation": (("system", "prompt", "context", "response"), ("user", "assistant", "tool")),
+}
+
+
 def text(of: str) -> pl.Expr:
     """The text of a field; null where the record has no such field."""
     return pl.col(f"text:{_field(of)}")

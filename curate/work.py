@@ -98,7 +98,8 @@ class Work:
             raw, done = read(inputs, store, watch, workers=self.workers, sample=self.sample)
         with self.clock.stage("amend"):
             edits = read_edits(self.pipeline.amend)
-            records, amendments, intake = amend(raw, done, edits, store)
+            masking = {source.name: source.masking for source in self.pipeline.sources}
+            records, amendments, intake = amend(raw, done, edits, masking, store)
             bad = unreadable(done)
             exclusions, entries = exclude(records, read_takedown(self.pipeline.exclude), self.sample)
             met = set(amendments["id"])

@@ -41,7 +41,7 @@ LAYERS = [
     {"api", "fingerprint", "registry", "testing"},
     {"pipeline", "engine"},
     {"resolve", "inputs", "manifest", "pull"},
-    {"complete", "read", "judge", "selection", "report", "why"},
+    {"complete", "read", "judge", "masking", "selection", "report", "why"},
     {"amend", "measuring", "reduce", "facts"},
     {"work"},
     {"runs"},

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from curate.record import SCHEMA, records
+from curate.record import CONTENT, SCHEMA, records
 from curate.testing.laws import law, same
 from curate.verdict import Filter, Verdict, rejects_when
 from curate.views import FIELDS, needed, present_in_record, with_views
@@ -78,6 +78,7 @@ def check_cases(filter: Filter, path: Path, *, at_least: int = 3) -> None:
         count = sum(case.rejects is kind for case in every)
         law(count >= at_least, f"{path}: {count} cases that {'reject' if kind else 'keep'}, {at_least} are needed")
     for case in every:
+        _check_mask(filter, case)
         found = evaluate(filter, _frame([case.record]), **case.parameters).row(0, named=True)
         expected = "yes" if case.rejects else "no"
         law(
@@ -103,6 +104,23 @@ def check_filter(filter: Filter, **parameters: Any) -> None:
         _check_example(filter, example, "yes")
     for example in filter.keeps:
         _check_example(filter, example, "no")
+
+
+def _check_mask(filter: Filter, case: Case) -> None:
+    """A mask takes out what rejects a case, and leaves a case that is kept as it is."""
+    mask = filter(**case.parameters).mask
+    if mask is None:
+        return
+    before = {name: value for name, value in case.record.items() if name in CONTENT and isinstance(value, str)}
+    after = {name: mask(value) for name, value in before.items()}
+    if case.rejects:
+        found = evaluate(filter, _frame([case.record | after]), **case.parameters).row(0, named=True)
+        law(
+            found["rejected"] == "no",
+            f"{filter.name}: masked, a case is still rejected by {found['evidence']!r}: {after}",
+        )
+    else:
+        law(after == before, f"{filter.name}: the mask changes what is kept because {case.because}: {after}")
 
 
 def _case(path: Path, kind: str, raw: dict[str, Any]) -> Case:
