@@ -3,6 +3,8 @@
 Nothing is measured twice. What is known is kept beside the runs in two ways: by part of `records`, so that a
 tightened threshold reads no text at all, and by the text's digest, so that the same text met elsewhere, or
 after its source was read again, is not measured again. Finished batches survive a killed run.
+
+A keyed measure looks at all records of a source together, so it is known by all of them, and by no text.
 """
 
 from __future__ import annotations
@@ -86,6 +88,8 @@ def measure(
 
     A row for each surviving record that has the field.
     """
+    if want.measure.beside:
+        return _compare(want, records, standing, store, watch)
     cache = store.run.parent / ".cache" / f"{want.measure.name}-{want.key}"
     cache.mkdir(parents=True, exist_ok=True)
     parts = [part for part in records.parts if part.source in want.sources and part.key in standing]
@@ -162,6 +166,52 @@ class _PartJob:
         if not new.is_empty():
             write_parquet(self.kept, every)
         return every.join(self.ids.to_frame("id"), on="id", how="semi").sort("id")
+
+
+def _compare(
+    want: Wanted, records: Table, standing: dict[str, pl.Series], store: Store, watch: Watch
+) -> tuple[Table, dict[str, Part]]:
+    """What `measure` does, for a keyed measure: source by source, with all of its surviving records at once."""
+    by_source: dict[str, list[Part]] = {}
+    for part in records.parts:
+        if part.source in want.sources and part.key in standing:
+            by_source.setdefault(part.source, []).append(part)
+    keys = {
+        source: digest(want.table, want.key, [[part.key, standing[part.key].to_list()] for part in parts])
+        for source, parts in by_source.items()
+    }
+    writer = store.table(want.table, digest(list(keys.values())), want.schema)
+    done: dict[str, Part] = {}
+    for source, parts in by_source.items():
+        found = {part.key: writer.find(digest(keys[source], part.key)) for part in parts}
+        if any(part is None for part in found.values()):
+            rows = pl.concat([_comparable(part, want, standing[part.key]) for part in parts])
+            ordered = rows.sort("id")
+            values = ordered.select("id").hstack(want.measure(ordered).select(want.measure.schema.keys()))
+            for part in parts:
+                own = values.join(standing[part.key].to_frame("id"), on="id", how="semi").sort("id")
+                found[part.key] = writer.write(digest(keys[source], part.key), source, own)
+            writer.tally.count(made=True, of=len(parts))
+        else:
+            writer.tally.count(made=False, of=len(parts))
+        done |= {key: part for key, part in found.items() if part is not None}
+        watch.advance(sum(len(standing[part.key]) for part in parts))
+    return writer.close(list(done.values())), done
+
+
+def _comparable(part: Part, want: Wanted, ids: pl.Series) -> pl.DataFrame:
+    """What a keyed measure looks at: digests instead of texts, so that millions of records fit."""
+    fields = {"key": text(want.of)} | {name: text(name) for name in want.measure.beside}
+    scan = pl.scan_parquet(part.path).join(ids.to_frame("id").lazy(), on="id", how="semi")
+    scan = with_views(scan, fields.values()).filter(present_in_record(fields["key"]))
+    found = scan.select("id", "draw", *(expression.alias(name) for name, expression in fields.items())).collect()
+    return found.with_columns(_digested(found[name]) for name in fields)
+
+
+def _digested(texts: pl.Series) -> pl.Series:
+    known = texts.is_not_null()
+    digests = pl.Series(text_digests(texts.fill_null("")), dtype=pl.String)
+    return pl.select(pl.when(known).then(digests).alias(texts.name)).to_series()
 
 
 def _measure_texts(jobs: list[_PartJob], want: Wanted, cache: Path, watch: Watch, workers: int) -> None:

@@ -1,7 +1,10 @@
-"""Costly facts about a text, taken batch by batch and cached by content.
+"""Facts about a text that cost much, or that take other records to know.
 
 A measure is a function of a list of texts that returns a frame with one row a text. It is taken only of
 records that no rule on text has rejected, in worker processes, and never twice of the same text.
+
+A keyed measure compares records of one source: how many outputs one task has, say. It is a function of a frame
+with a row for each such record, and is taken again whenever they are others.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from curate.verdict import check_signature, summary
 class Measure:
     """A costly fact about a text: calling it with texts gives one row each, with `schema`'s columns.
 
-    `revision` names the model's version; a new revision measures everything again.
+    `revision` names the model's version; a new revision measures everything again. A keyed measure has fields
+    `beside` the text: it is called with a frame instead.
     """
 
     name: str
@@ -27,20 +31,28 @@ class Measure:
     schema: dict[str, pl.DataType]
     revision: str
     summary: str
+    beside: tuple[str, ...] = ()
 
-    def __call__(self, texts: list[str], **parameters: Any) -> pl.DataFrame:
-        return self.function(texts, **parameters)
+    def __call__(self, subject: list[str] | pl.DataFrame, **parameters: Any) -> pl.DataFrame:
+        return self.function(subject, **parameters)
 
     @property
     def module(self) -> str:
         return self.function.__module__
 
 
-def measures(*, schema: dict[str, pl.DataType], revision: str) -> Callable[[Callable[..., pl.DataFrame]], Measure]:
-    """Make a function of a list of texts a measure, named like the function."""
+def measures(
+    *, schema: dict[str, pl.DataType], revision: str, beside: tuple[str, ...] = ()
+) -> Callable[[Callable[..., pl.DataFrame]], Measure]:
+    """Make a function of a list of texts a measure, named like the function.
+
+    With fields `beside` the text it is a keyed measure: a function of a frame of a source's records in the order
+    of their ids. Columns: `id`, `draw`, `key` and the fields. `key` and the fields are digests of texts: equal
+    where the texts are equal, null where a record has none.
+    """
 
     def decorate(function: Callable[..., pl.DataFrame]) -> Measure:
         check_signature(function, given=("texts",))
-        return Measure(function.__name__, function, schema, revision, summary(function))
+        return Measure(function.__name__, function, schema, revision, summary(function), beside)
 
     return decorate

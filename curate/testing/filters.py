@@ -149,7 +149,7 @@ def _frame(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 def _evaluate(verdict: Verdict, records: pl.DataFrame) -> pl.DataFrame:
     missing = [name for name in needed([verdict.evidence], "measure") if name not in records.columns]
-    scan = records.lazy().with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
+    scan = records.lazy().with_columns(pl.lit(None).alias(name) for name in missing)
     applies = present_in_record(verdict.evidence)
     if verdict.applies is not None:
         applies = applies & verdict.applies
@@ -202,10 +202,10 @@ def _check_row_local(name: str, verdict: Verdict) -> None:
 def _check_answers(name: str, verdict: Verdict) -> None:
     found = _evaluate(verdict, _strange_records())
     dtype = found.schema["evidence"]
-    law(dtype == pl.String or dtype.is_numeric(), f"{name}: evidence is a number or a text, not {dtype}")
-    reads_text = not needed([verdict.evidence], "measure") and bool(
-        needed([verdict.evidence], "text") + needed([verdict.evidence], "prose")
-    )
+    measured = bool(needed([verdict.evidence], "measure"))
+    known = dtype == pl.String or dtype.is_numeric() or (measured and dtype == pl.Null)
+    law(known, f"{name}: evidence is a number or a text, not {dtype}")
+    reads_text = not measured and bool(needed([verdict.evidence], "text") + needed([verdict.evidence], "prose"))
     if reads_text:
         wordless = ["strange:empty", "strange:blank", "strange:one mark", "strange:zero width"]
         unknown = found.filter((pl.col("rejected") == "unknown") & ~pl.col("id").is_in(wordless))
