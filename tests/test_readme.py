@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from curate.selection import rankings
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 GENERATED = re.findall(r"<!-- curate (.+?) -->\n(.*?)<!-- end -->", README, re.DOTALL)
+SCRIPTS = re.findall(r"<!-- python (.+?) -->\n(.*?)<!-- end -->", README, re.DOTALL)
 
 
 def invoked(arguments):
@@ -30,6 +33,12 @@ def invoked(arguments):
 @pytest.mark.parametrize(("arguments", "shown"), GENERATED, ids=[arguments for arguments, _ in GENERATED])
 def test_generated_tables_are_what_the_command_prints(arguments, shown):
     assert shown == invoked(arguments.split())
+
+
+@pytest.mark.parametrize(("script", "shown"), SCRIPTS, ids=[script for script, _ in SCRIPTS])
+def test_figures_are_those_that_were_measured(script, shown):
+    printed = subprocess.run([sys.executable, ROOT / script], capture_output=True, text=True, check=True)
+    assert shown == printed.stdout
 
 
 def test_there_are_generated_tables():
