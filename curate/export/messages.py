@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from curate.errors import CurateError
 from curate.export import Records, exports
-from curate.export.lines import damaged, read_lines, write_lines
+from curate.export.rows import Form, frames_of, write_split
 from curate.record import message
 
 # Who may speak after whom; a conversation opens with the system or the user, and the system speaks once.
@@ -37,49 +34,7 @@ def messages(records: Records, split: str, folder: Path) -> list[Path]:
     Raises `CurateError` when a record is no conversation (see `fault`) or there is no room, and
     `ReproducibilityError` when what is loaded back is not what was written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file, beside = folder / f"{split}.jsonl", ids_beside(folder / f"{split}.jsonl")
-    ids: list[str] = []
-    frames = [records] if isinstance(records, pl.DataFrame) else records
-    rows = _sound(_conversations(frames), ids, file)
-    first = next(rows, None)
-    if first is None and split != "train":
-        # What an earlier run left here is not of this one.
-        file.unlink(missing_ok=True)
-        beside.unlink(missing_ok=True)
-        return []
-    write_lines(file, rows if first is None else chain([first], rows))
-    write_lines(beside, ({"id": id} for id in ids))
-    count_back(file, ids)
-    return [file, beside]
-
-
-def ids_beside(file: Path) -> Path:
-    """Where the ids of an exported file's rows are."""
-    return file.with_name(f"{file.stem}.ids.jsonl")
-
-
-def count_back(file: Path, ids: list[str]) -> int:
-    """Load an exported file and the ids beside it, and return the number of conversations.
-
-    Raises `ReproducibilityError` when they are not as many, or not the ids, that were to be written, or a
-    line is no conversation.
-    """
-    count = 0
-    for count, row in enumerate(read_lines(file), 1):
-        found = fault(row.get("messages") if isinstance(row, dict) else None)
-        if found:
-            raise damaged(f"a line is no conversation: {found}", file, count)
-    if count != len(ids):
-        raise damaged(f"{len(ids):,} conversations were to be written, and {count:,} are there", file)
-    beside = ids_beside(file)
-    written = [row.get("id") if isinstance(row, dict) else None for row in read_lines(beside)]
-    for number, (id, expected) in enumerate(zip(written, ids, strict=False), 1):
-        if id != expected:
-            raise damaged(f"the id {expected!r} was to be written, and {id!r} is there", beside, number)
-    if len(written) != len(ids):
-        raise damaged(f"{len(ids):,} ids were to be written, and {len(written):,} are there", beside)
-    return count
+    return write_split(CONVERSATION, _conversations(frames_of(records)), split, folder)
 
 
 def fault(conversation: Any) -> str:
@@ -105,9 +60,18 @@ def fault(conversation: Any) -> str:
     return "" if before in ("user", "assistant") else "it does not end with the user or the assistant"
 
 
-def _conversations(
-    frames: Iterator[pl.DataFrame] | list[pl.DataFrame],
-) -> Iterator[tuple[str, list[dict[str, str]]]]:
+def _row_fault(row: Any) -> str:
+    return fault(row.get("messages") if isinstance(row, dict) else None)
+
+
+CONVERSATION: Final = Form(
+    "conversation",
+    _row_fault,
+    "reject them with a rule (`removed` rejects empty texts), or list their ids under `exclude`",
+)
+
+
+def _conversations(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[str, dict[str, Any]]]:
     for frame in frames:
         columns = frame.select("id", "system", "history", message().alias("prompt"), "response")
         for id, system, history, prompt, response in columns.iter_rows():
@@ -116,27 +80,4 @@ def _conversations(
             conversation.append({"role": "user", "content": prompt})
             if response is not None:
                 conversation.append({"role": "assistant", "content": response})
-            yield id, conversation
-
-
-def _sound(
-    conversations: Iterator[tuple[str, list[dict[str, str]]]], ids: list[str], file: Path
-) -> Iterator[dict[str, Any]]:
-    """The rows to write, noting their ids. Raises `CurateError` at the end if some are no conversations."""
-    faults: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    for id, conversation in conversations:
-        ids.append(id)
-        if found := fault(conversation):
-            faults[found] += 1
-            examples.setdefault(found, id)
-        yield {"messages": conversation}
-    if faults:
-        causes = "; ".join(
-            f"{found} ({count:,}, such as {examples[found]})" for found, count in sorted(faults.items())
-        )
-        raise CurateError(
-            f"{faults.total():,} of {len(ids):,} records are no conversation: {causes}",
-            where=str(file),
-            next="reject them with a rule (`removed` rejects empty texts), or list their ids under `exclude`",
-        )
+            yield id, {"messages": conversation}

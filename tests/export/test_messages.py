@@ -8,7 +8,8 @@ import pytest
 
 from curate.errors import CurateError, PluginError, ReproducibilityError
 from curate.export import exports
-from curate.export.messages import count_back, fault, ids_beside, messages
+from curate.export.messages import CONVERSATION, fault, messages
+from curate.export.rows import count_back, ids_beside
 from curate.record import records
 
 PLAIN = {"id": "jsonl:1", "prompt": "Name a prime.", "response": "Seven."}
@@ -110,7 +111,7 @@ def test_tools_answer_the_assistant():
 
 def test_count_back_counts_what_was_written(tmp_path):
     file, _ = messages(records([PLAIN, DIALOGUE]), "train", tmp_path)
-    assert count_back(file, ["jsonl:1", "jsonl:2"]) == 2
+    assert count_back(CONVERSATION, file, ["jsonl:1", "jsonl:2"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_damaged_file_is_not_taken_for_what_was_written(tmp_path, name, old, n
     damaged = tmp_path / name
     damaged.write_bytes(damaged.read_bytes().replace(old, new))
     with pytest.raises(ReproducibilityError, match=message) as caught:
-        count_back(file, ["jsonl:1"])
+        count_back(CONVERSATION, file, ["jsonl:1"])
     assert name in caught.value.where
     assert caught.value.next
 
@@ -139,7 +140,7 @@ def test_a_missing_line_is_noticed(tmp_path):
     file, _ = messages(records([PLAIN, DIALOGUE]), "train", tmp_path)
     file.write_bytes(file.read_bytes().partition(b"\n")[2])
     with pytest.raises(ReproducibilityError, match="2 conversations were to be written, and 1 are there"):
-        count_back(file, ["jsonl:1", "jsonl:2"])
+        count_back(CONVERSATION, file, ["jsonl:1", "jsonl:2"])
 
 
 def test_an_exporter_is_named_like_its_function_and_says_what_it_is_for():
