@@ -1,4 +1,4 @@
-"""A split as JSON lines with the ids beside them: each row is looked at as it is written, and as it is read back."""
+"""A split as JSON lines with its ids beside them: each row is looked at when written, and when read back."""
 
 from __future__ import annotations
 
