@@ -38,13 +38,14 @@ class Unreadable:
 
 @dataclass
 class Counts:
-    """What became of native rows, and in which layouts they were found. Adding two counts joins them."""
+    """What became of native rows, in which layouts, and what was mended. Adding two counts joins them."""
 
     native: int = 0
     used: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
     layouts: tuple[str, ...] = ()
+    mended: Counter[str] = field(default_factory=Counter)
 
     @property
     def accounted(self) -> int:
@@ -58,6 +59,7 @@ class Counts:
             self.passed_over + other.passed_over,
             self.unreadable + other.unreadable,
             tuple(dict.fromkeys(self.layouts + other.layouts)),
+            self.mended + other.mended,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class Counts:
             "passed_over": dict(self.passed_over),
             "unreadable": [asdict(row) for row in self.unreadable],
             "layouts": list(self.layouts),
+            "mended": dict(self.mended),
         }
 
     @classmethod
@@ -78,6 +81,7 @@ class Counts:
             Counter(raw["passed_over"]),
             [Unreadable(**row) for row in raw["unreadable"]],
             tuple(raw["layouts"]),
+            Counter(raw["mended"]),
         )
 
 
@@ -128,6 +132,11 @@ class Intake:
         """Count native rows that are not wanted, by cause, such as `not the top answer`."""
         if rows:
             self.counts.passed_over[cause] += rows
+
+    def mended(self, what: str, rows: int = 1) -> None:
+        """Count records of which more than the form was changed, such as `an input that says there is none`."""
+        if rows:
+            self.counts.mended[what] += rows
 
     def unreadable(self, *, file: str, position: int, reason: str, excerpt: str | bytes) -> None:
         """Record a native row that cannot be read. `position` is its byte offset in `file`, decompressed."""

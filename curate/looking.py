@@ -91,6 +91,8 @@ class Look:
         followed = counts.native - counts.accounted
         if followed and not self.whole:
             told["native rows"] += f", {followed:,} not followed yet"
+        if counts.mended:
+            told["mended"] = ", ".join(f"{rows:,} rows: {what}" for what, rows in counts.mended.most_common())
         kinds = [(self.dialogues, "dialogues"), (self.prompts_alone, "without a response")]
         told["records"] = f"{self.made:,}" + "".join(
             f", {count:,} of them {kind}" for count, kind in kinds if count

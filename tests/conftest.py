@@ -16,7 +16,7 @@ settings.load_profile("untimed")
 REAL = os.environ.get("CURATE_REAL_DATA")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data():
     """The folder of real data, or a skip that says why."""
     if not REAL:

@@ -60,7 +60,7 @@ def test_quotas_of_the_presets_add_up_to_what_their_names_say():
     for preset in PRESETS:
         pipeline = tomllib.loads(files("curate.presets").joinpath(f"{preset}.toml").read_text("utf-8"))
         quotas = pipeline["select"]["quota"]
-        sizes[preset] = sum(quota["take"] for quota in quotas if quota["split"] == "train")
+        sizes[preset] = sum(quota.get("take", 0) for quota in quotas if quota["split"] == "train")
     assert sizes["alpaca-1k"] == 1000
     assert sizes["se-lima"] == 400
     assert sizes["lima-1k"] == 1000

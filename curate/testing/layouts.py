@@ -16,6 +16,7 @@ A layout is a folder with an input and a `case.toml` beside it:
     native = 3
     used = 1
     passed_over = {"not the top answer" = 1}
+    mended = {"an input that says there is none" = 1}
     unreadable = ["invalid JSON"]    a pattern for the reason of each, in order
 
     [[record]]                       columns of some records, found by `id` where it is given, else in order
@@ -45,7 +46,7 @@ from curate.testing.sources import check_source, read_all
 from curate.zstd import zstd
 
 _KEYS: Final = {"about", "basis", "input", "pack", "pack_as", "records", "parameters", "intake", "record"}
-_BOOKS: Final = {"native", "used", "passed_over", "unreadable"}
+_BOOKS: Final = {"native", "used", "passed_over", "mended", "unreadable"}
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def _check_books(where: Path, expected: Mapping[str, Any], counts: Counts) -> No
     passed_over = {cause: rows for cause, rows in counts.passed_over.items() if rows}
     wanted = expected.get("passed_over", {})
     law(passed_over == wanted, f"{where}: passed over {passed_over}, not {wanted}")
+    mended, wanted = dict(counts.mended), expected.get("mended", {})
+    law(mended == wanted, f"{where}: mended {mended}, not {wanted}")
     reasons = [row.reason for row in counts.unreadable]
     patterns = expected.get("unreadable", [])
     law(

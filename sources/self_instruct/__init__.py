@@ -58,7 +58,8 @@ def self_instruct(
 ) -> Iterator[Part]:
     """Tasks of Self-Instruct and Alpaca: an instruction, perhaps an input, and a model's output.
 
-    An input that only says that there is none, such as "<noinput>", becomes null; `extra` keeps what it said.
+    An input that only says that there is none, such as "<noinput>", becomes null and is counted as mended;
+    `extra` keeps what it said.
     An empty output stays: rules judge it. Instances in a model's raw text are told apart by the published rules,
     and of one that used up its tokens the last is dropped; a text without any is passed over. Where a run had
     forms of its own, `between` is what stands between input and output in its raw texts. `license` is the one to
@@ -81,6 +82,7 @@ def _records(
 ) -> list[dict[str, Any]]:
     layout, made = _read(row, between)
     intake.found(layout)
+    intake.mended("the input says that there is none", sum("no_input" in (each.get("extra") or {}) for each in made))
     if not made:
         intake.passed_over("cut off in its only instance" if was_cut(row) else "no instance in the model's text")
     return [{"works": works, **fields} for fields in made]
