@@ -1,7 +1,7 @@
 """The published rules decide the same in plain Python, written from their description, and as filters.
 
-The texts are those of a whole run of Self-Instruct, of Alpaca's data, and, since these have been through the rules,
-every other prompt that the real files hold.
+The instructions are those of a whole run of Self-Instruct and of Alpaca's data. Since these have been through the
+rules, outputs and inputs are taken for instructions too.
 """
 
 from __future__ import annotations

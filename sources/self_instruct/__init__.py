@@ -82,7 +82,8 @@ def _records(
 ) -> list[dict[str, Any]]:
     layout, made = _read(row, between)
     intake.found(layout)
-    intake.mended("the input says that there is none", sum("no_input" in (each.get("extra") or {}) for each in made))
+    none_given = sum("no_input" in (each.get("extra") or {}) for each in made)
+    intake.mended("the input says that there is none", none_given)
     if not made:
         intake.passed_over("cut off in its only instance" if was_cut(row) else "no instance in the model's text")
     return [{"works": works, **fields} for fields in made]
