@@ -48,6 +48,7 @@ from curate.shapes import name_at as name_at
 from curate.shapes import shape_of as shape_of
 from curate.shapes import system_and_turns as system_and_turns
 from curate.shapes import turns_of as turns_of
+from curate.spans import spans as spans
 from curate.streams import decompressed as decompressed
 from curate.streams import first_text as first_text
 from curate.streams import refuse_growth as refuse_growth
