@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curate.ablation import ablate as ablate
     from curate.looking import look as look
     from curate.runs import Run as Run
     from curate.runs import load as load
@@ -23,9 +24,15 @@ _ROOT = Path(__file__).resolve().parent.parent
 if (_ROOT / "filters").is_dir() and (_ROOT / "sources").is_dir():
     __path__.append(str(_ROOT))
 
-_PUBLIC = {"run": "curate.runs", "load": "curate.runs", "Run": "curate.runs", "look": "curate.looking"}
+_PUBLIC = {
+    "run": "curate.runs",
+    "load": "curate.runs",
+    "Run": "curate.runs",
+    "look": "curate.looking",
+    "ablate": "curate.ablation",
+}
 
-__all__ = ["Run", "__version__", "load", "look", "run"]
+__all__ = ["Run", "__version__", "ablate", "load", "look", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -211,7 +211,7 @@ def _intake(done: list[ReadInput], repeats: _Repeats) -> pl.DataFrame:
         rows.append(
             {
                 "source": each.input.source.name,
-                "input": each.input.name,
+                "input": each.input.shown,
                 "native": each.counts.native,
                 "used": each.counts.used,
                 "passed_over": [

@@ -53,23 +53,30 @@ KEYS: Final = {
 ROLES: Final = ("system", "user", "assistant")
 GENERAL: Final = "general"  # the domain of an example that names none
 
-TEMPLATE: Final = """\
+# What a new example says in its turns, until somebody writes it.
+PLACEHOLDERS: Final = (
+    "What the user asks. Any Markdown may stand here.",
+    (
+        "What the assistant answers. For a dialogue, go on with another turn of the user; for a prompt of a test"
+        "\nset, leave this turn out."
+    ),
+)
+TEMPLATE: Final = f"""\
 +++
-id = "{id}"
+id = "{{id}}"
 # domain = "safety"            # "general" where it is not said; quotas go by it
 author = ""                     # who wrote it
 license = "CC-BY-4.0"           # under which licence, as an SPDX id
-created = {created}
+created = {{created}}
 +++
 
 === user ===
 
-What the user asks. Any Markdown may stand here.
+{PLACEHOLDERS[0]}
 
 === assistant ===
 
-What the assistant answers. For a dialogue, go on with another turn of the user; for a prompt of a test set, leave
-this turn out.
+{PLACEHOLDERS[1]}
 """
 
 _MOST_BYTES: Final = (
@@ -196,7 +203,7 @@ def example_of_text(text: str) -> Example:
         if role is None:
             before = next((at for at, line in enumerate(body, number) if line.strip()), None)
             if before is not None and len(marked) > 1:
-                faults.append(Fault(before, "text before the first turn", "put a line `=== user ===` above it"))
+                faults.append(Fault(before, "text before the first turn", _above(body, before - number)))
         elif role in ROLES:
             turns.append(_turn(role, number, body))
         else:
@@ -237,6 +244,13 @@ def example_of_row(row: Mapping[str, Any], *, line: int = 1) -> Example:
         if not turns:
             faults.append(Fault(line, "no turn is given", 'give "messages", or "prompt" and "response"'))
     return Example(_checked(facts, dict.fromkeys(facts, line), faults), tuple(turns), tuple(faults))
+
+
+def _above(lines: list[str], at: int) -> str:
+    """What to do about text above all marks, which may be front matter as other programs have it."""
+    if lines[at].rstrip() == "---":
+        return f'front matter is TOML between two lines `{_FENCE}`, such as author = "…"'
+    return "put a line `=== user ===` above it"
 
 
 def _none(what: str, next: str, line: int) -> Example:

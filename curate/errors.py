@@ -79,7 +79,9 @@ class BusyError(ReproducibilityError):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Say what `name` may have meant: the nearest valid name, or the list of all of them."""
     names = sorted(valid)
-    close = get_close_matches(name, names, n=1)
+    # A name that was cut short is nearer than its letters say: `lima` is `lima-1k` before it is `se-lima`.
+    longer = [each for each in names if each.startswith(name)]
+    close = longer if name and len(longer) == 1 else get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid names: {', '.join(names)}" if names else "there are none"

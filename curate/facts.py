@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from curate.judge import on_measures
+from curate.judge import measured
 from curate.manifest import FORMAT, versions
 from curate.pipeline import Pipeline, Rule
 from curate.pull.origin import read_origin
@@ -24,7 +24,6 @@ def facts(
     alerts: list[str],
 ) -> dict[str, Any]:
     """Name, versions, inputs, rules, quotas, shortages, passes and exports of a run; no times and no paths."""
-    measured = {rule.name for source in pipeline.sources for rule in on_measures(source)}
     return {
         "name": pipeline.name,
         "seed": pipeline.seed,
@@ -34,15 +33,16 @@ def facts(
         "inputs": [
             {
                 "source": each.input.source.name,
-                "input": each.input.name,
+                "input": each.input.shown,
                 "sha256": each.input.digest,
                 "bytes": each.input.bytes,
                 "layouts": list(each.counts.layouts),
+                "mended": dict(sorted(each.counts.mended.items())),
                 "origin": _origin(each.input.path),
             }
             for each in done
         ],
-        "rules": [_rule(name, rules, pipeline, name in measured) for name, rules in pipeline.rules.items()],
+        "rules": [_rule(name, rules, pipeline) for name, rules in pipeline.rules.items()],
         "quotas": [quota.model_dump(mode="json", by_alias=True) for quota in pipeline.quotas],
         "shortages": shortages,
         "dedup": [call.plain() for call in pipeline.dedups],
@@ -66,7 +66,7 @@ def _origin(path: Path) -> dict[str, Any] | None:
     return note and {key: note.get(key) for key in ("url", "license", "terms", "accepted")}
 
 
-def _rule(name: str, rules: list[Rule], pipeline: Pipeline, measured: bool) -> dict[str, Any]:
+def _rule(name: str, rules: list[Rule], pipeline: Pipeline) -> dict[str, Any]:
     by_source = {
         source.name: rule
         for source in pipeline.sources
@@ -82,7 +82,8 @@ def _rule(name: str, rules: list[Rule], pipeline: Pipeline, measured: bool) -> d
         "of": of.pop() if len(of) == 1 else None,
         "sense": first.verdict.sense,
         "limit": {source: _plain(rule.verdict.limit) for source, rule in sorted(by_source.items())},
-        "measured": measured,
+        "measured": any(map(measured, rules)),
+        "lifted": first.lifted,
         "summary": first.plugin.summary,
     }
 

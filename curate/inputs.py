@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -20,7 +21,8 @@ class Input:
     """One file or folder that a source reads: the folder it lies in, its name, its content's digest, its size.
 
     Names are in the key, because a source may take more from them than the content says, as Stack Exchange's
-    takes the site.
+    takes the site. `shown` is in no key: it is the name before people, with as much of the path as tells the input
+    from its source's others.
     """
 
     source: SourceCall
@@ -29,6 +31,7 @@ class Input:
     name: str
     digest: str
     bytes: int
+    shown: str = ""
 
 
 class DigestCache:
@@ -68,9 +71,27 @@ def find_inputs(pipeline: Pipeline, cache: DigestCache) -> list[Input]:
 
     Raises `SourceError` when a source's path matches nothing.
     """
-    inputs = [_input(source, path, cache) for source in pipeline.sources for path in _matches(source)]
+    inputs = [
+        input
+        for source in pipeline.sources
+        for input in _told_apart([_input(source, path, cache) for path in _matches(source)])
+    ]
     cache.save()
     return inputs
+
+
+def _told_apart(inputs: list[Input]) -> list[Input]:
+    """The inputs of a source with the name that each is shown by."""
+    paths = [input.path.absolute().parts for input in inputs]
+    names = [input.name for input in inputs]
+    for depth in range(2, max(map(len, paths)) + 1):
+        count = Counter(names)
+        longer = ["/".join(parts[-depth:]) for parts in paths]
+        names = [
+            longer[at] if count[name] > 1 and len(longer[at]) > len(name) else name
+            for at, name in enumerate(names)
+        ]
+    return [replace(input, shown=name) for input, name in zip(inputs, names, strict=True)]
 
 
 def _matches(source: SourceCall) -> list[Path]:

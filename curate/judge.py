@@ -33,8 +33,18 @@ def on_text(source: SourceCall) -> list[Rule]:
 
 
 def on_measures(source: SourceCall) -> list[Rule]:
-    """The rules of a source that read a measure."""
-    return [rule for rule in _known(source) if _measures(rule)]
+    """The rules of a source that read a measure which is taken.
+
+    None is taken for a lifted rule alone, so such a rule is not judged.
+    """
+    rules = [rule for rule in _known(source) if _measures(rule)]
+    taken = {_subject(name) for rule in rules if not rule.lifted for name in _measures(rule)}
+    return [rule for rule in rules if taken.issuperset(_subject(name) for name in _measures(rule))]
+
+
+def measured(rule: Rule) -> bool:
+    """Whether the rule reads a measure."""
+    return bool(_measures(rule))
 
 
 def _known(source: SourceCall) -> list[Rule]:
@@ -43,6 +53,12 @@ def _known(source: SourceCall) -> list[Rule]:
 
 def _measures(rule: Rule) -> list[str]:
     return needed([rule.verdict.evidence], "measure")
+
+
+def _subject(name: str) -> tuple[str, str]:
+    """The measure and the field of a view such as `measure:language:response:language`."""
+    _, measure, of, _ = name.split(":")
+    return measure, of
 
 
 def evidence(records: pl.LazyFrame, rules: Sequence[Rule]) -> pl.LazyFrame:
@@ -74,10 +90,13 @@ def evidence(records: pl.LazyFrame, rules: Sequence[Rule]) -> pl.LazyFrame:
 
 
 def verdicts(evidence: pl.LazyFrame, rules: Sequence[Rule], source: str, schema: pl.Schema) -> pl.LazyFrame:
-    """One row a record: every rule of the run in `schema`, and the names of all the rules that reject."""
+    """One row a record: every rule of the run in `schema`, and the names of all the rules that reject.
+
+    Lifted rules reject nothing.
+    """
     have = {rule.name for rule in rules}
     reasons = []
-    for rule in rules:
+    for rule in _standing(rules):
         reasons.append(pl.when(rejects_when(rule.verdict, pl.col(rule.name))).then(pl.lit(rule.name)))
         if rule.unknown == "reject":
             unknown = pl.col("unknown").list.contains(pl.lit(rule.name))
@@ -180,7 +199,11 @@ def _evidence_key(rules: Iterable[Rule]) -> list[Any]:
 
 
 def _limits(rules: Iterable[Rule]) -> list[Any]:
-    return [[rule.name, rule.unknown, rule.verdict.sense, rule.verdict.limit] for rule in rules]
+    return [[rule.name, rule.unknown, rule.verdict.sense, rule.verdict.limit] for rule in _standing(rules)]
+
+
+def _standing(rules: Iterable[Rule]) -> list[Rule]:
+    return [rule for rule in rules if not rule.lifted]
 
 
 def _applies(rule: Rule) -> pl.Expr:

@@ -16,6 +16,7 @@ from unicodedata import category, is_normalized, name, normalize
 
 from curate.authoring import (
     GENERAL,
+    PLACEHOLDERS,
     Example,
     Turn,
     example_files,
@@ -36,6 +37,7 @@ Level = Literal["error", "note"]
 MOST_TOKENS: Final = 2048
 _CHARS_A_TOKEN: Final = 4
 
+_NAMED: Final = frozenset({".md", ".json", ".jsonl", ".ndjson"})
 _UNMEANT: Final = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffd]")
 _TRAILING: Final = re.compile(r"[^\S\n]+$", re.MULTILINE)
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -97,8 +99,7 @@ def lint(paths: Iterable[Path]) -> Linted:
     placed: list[_Placed] = []
     for path in paths:
         if not path.exists():
-            beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise SourceError("there is no such file or folder", where=str(path), next=nearest(path.name, beside))
+            raise SourceError("there is no such file or folder", where=str(path), next=_instead(path))
         for id_name, file in example_files(path):
             if file.resolve() not in seen:
                 seen.add(file.resolve())
@@ -118,9 +119,23 @@ def lint(paths: Iterable[Path]) -> Linted:
     return linted
 
 
+def _instead(path: Path) -> str:
+    """What a path that is not there may have meant."""
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    if beside:
+        return f"in {path.parent}: {nearest(path.name, beside)}"
+    return "`curate lint --new FILE` writes an example to begin from"
+
+
 def _read(id_name: str, file: Path, linted: Linted, *, alone: bool) -> Iterator[_Placed]:
     """The examples of a file. What is none is found wanting instead."""
     shown = str(file)
+    if alone and not {suffix.lower() for suffix in file.suffixes} & _NAMED:
+        raise SourceError(
+            "examples are Markdown files, or JSON lines",
+            where=shown,
+            next="give a file whose name ends in .md or .jsonl, or a folder",
+        )
     if alone and file.suffix.lower() != ".md":
         yield from _rows(file, linted)
         return
@@ -185,6 +200,9 @@ def _looked_over(placed: _Placed) -> Iterator[Finding]:
     """What one example's texts show."""
     example = placed.example
     for turn in example.turns:
+        if turn.text in PLACEHOLDERS:
+            what = f"the {turn.role}'s turn is as `curate lint --new` wrote it"
+            yield Finding(placed.file, turn.line, "error", what, "write your own text")
         for at, level, what, mend in _of_text(turn):
             line = turn.line + turn.text.count("\n", 0, at) if placed.lines else turn.line
             yield Finding(placed.file, line, level, f"{what} in the {turn.role}'s turn", mend)

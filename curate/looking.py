@@ -243,7 +243,7 @@ def _arguments(plugin: Source, given: Mapping[str, Any]) -> dict[str, Any]:
         raise PluginError(
             f"{key!r} is {given[key]!r}",
             where=where,
-            next=f"{first['msg'][0].lower()}{first['msg'][1:]}; `curate list sources` shows its defaults",
+            next=f"{first['msg'][0].lower()}{first['msg'][1:]}; see `curate list sources {plugin.name}`",
         ) from None
     return {name: _files(name, value) if holds_files(value) else value for name, value in resolved.items()}
 

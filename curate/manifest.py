@@ -70,6 +70,13 @@ def read_manifest(run: Path) -> dict[str, Any]:
     if not run.is_dir():
         raise ReproducibilityError("there is no such run folder", where=str(run), next="runs lie under `runs/`")
     file = run / _FILE
+    within = sorted(other.name for other in run.iterdir() if (other / _FILE).exists())
+    if not file.exists() and within:
+        raise ReproducibilityError(
+            "this is no run folder",
+            where=str(run),
+            next=f"in it are the runs {', '.join(within)}",
+        )
     if not file.exists():
         raise ReproducibilityError(
             "the run is not finished", where=str(run), next="start it again: it goes on where it was"

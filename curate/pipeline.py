@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -58,11 +58,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Rule(Call):
-    """A filter with its parameters, under the name that stands in reasons and reports."""
+    """A filter with its parameters, under the name that stands in reasons and reports.
+
+    A lifted rule takes no part in verdicts. Its evidence stays, so that the rule can be lifted, or put back,
+    without reading a text.
+    """
 
     name: str
     unknown: Unknown
     then: Then = "reject"
+    lifted: bool = False
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -84,7 +89,8 @@ class Rule(Call):
         return not self.plugin.languages or language is None or language in self.plugin.languages
 
     def plain(self) -> dict[str, Any]:
-        return super().plain() | {"name": self.name, "unknown": self.unknown, "then": self.then}
+        own = {"name": self.name, "unknown": self.unknown, "then": self.then, "lifted": self.lifted}
+        return super().plain() | own
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,8 @@ class SourceCall(Call):
     @property
     def masking(self) -> tuple[Rule, ...]:
         """The rules that take out of its records what they find."""
-        return tuple(rule for rule in self.rules if rule.then == "mask" and rule.applies_to(self.language))
+        standing = (rule for rule in self.rules if not rule.lifted)
+        return tuple(rule for rule in standing if rule.then == "mask" and rule.applies_to(self.language))
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -152,6 +159,19 @@ class Pipeline:
             for rule in source.rules:
                 by_name.setdefault(rule.name, []).append(rule)
         return by_name
+
+    @property
+    def lifted(self) -> list[str]:
+        """The names of the rules that are lifted, in alphabetical order."""
+        return sorted(name for name, rules in self.rules.items() if rules[0].lifted)
+
+    def without(self, names: Collection[str]) -> Pipeline:
+        """The pipeline with the rules of these names lifted, in every source."""
+        sources = [
+            replace(source, rules=tuple(replace(r, lifted=r.lifted or r.name in names) for r in source.rules))
+            for source in self.sources
+        ]
+        return replace(self, sources=tuple(sources))
 
     @property
     def modules(self) -> list[str]:

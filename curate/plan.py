@@ -11,7 +11,7 @@ from curate.engine import cores
 from curate.inputs import DigestCache, Input, find_inputs
 from curate.pipeline import Pipeline
 from curate.read import WORTH_WORKERS_BYTES, is_read
-from curate.runs import RUNS, prepare
+from curate.runs import RUNS, prepare, run_name
 from curate.store import Store
 
 # Measured on two cores of an AMD EPYC, on a generated Stack Exchange dump (benchmarks/results/spine.json).
@@ -70,7 +70,7 @@ def plan(
     Raises a `CurateError` like `curate.run`.
     """
     resolved = prepare(pipeline, plugins=plugins, without=without)
-    folder = Path(runs) / resolved.name
+    folder = Path(runs) / run_name(resolved)
     store = Store(folder)
     inputs = find_inputs(resolved, DigestCache(Path(runs) / ".cache" / "digests.json"))
     return Plan(resolved, folder, tuple(Planned(input, is_read(input, store)) for input in inputs))

@@ -16,7 +16,7 @@ from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal, Protocol, get_type_hints
+from typing import Any, Final, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -119,9 +119,16 @@ def parameters(plugin: Plugin) -> type[BaseModel]:
     for name, parameter in inspect.signature(plugin.function).parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
             # Under an alias, a parameter may bear a name that pydantic's models use themselves.
-            fields[f"parameter_{name}"] = (hints[name], Field(default=parameter.default, alias=name))
+            default = Field(default=parameter.default, alias=name, min_length=_fewest(hints[name]))
+            fields[f"parameter_{name}"] = (hints[name], default)
     config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
     return create_model(plugin.name, __config__=config, **fields)
+
+
+def _fewest(hint: Any) -> int | None:
+    """How many a parameter must name: one at least where it chooses among kinds, since none would say nothing."""
+    chosen = get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is Literal
+    return 1 if chosen else None
 
 
 def resolved(model: BaseModel) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class _File(_Table):
 
 
 def read_pipeline(file: Path, *, without: tuple[str, ...] = ()) -> Pipeline:
-    """The pipeline in a file, without the rules of the given names.
+    """The pipeline in a file, with the rules of the given names lifted.
 
     Raises `PipelineError` that names the key, its line and the nearest valid one; `PluginError` when a
     plug-in cannot be had.
@@ -117,11 +117,6 @@ class _Reader:
         self._check_name(read.name, ("name",))
         sources = tuple(self._source(read, number) for number in range(len(read.source)))
         self._distinct([source.name for source in sources], "sources", "source")
-        known = {rule.name for source in sources for rule in source.rules}
-        for name in without:
-            if name not in known:
-                raise PipelineError(f"no rule is called {name!r}", where="--without", next=nearest(name, known))
-        sources = tuple(_without(source, without) for source in sources)
         self._one_use_a_name(sources)
         self._distinct([table.use for table in read.export], "exports", "export")
         # Without a word on selection, everything that survives is trained on.
@@ -132,7 +127,7 @@ class _Reader:
             raise self._error(
                 "two [[dedup]] tables differ in `keep`", ("dedup",), "one order decides over all passes together"
             )
-        return Pipeline(
+        made = Pipeline(
             file=self.file,
             name=read.name,
             seed=read.seed,
@@ -149,6 +144,12 @@ class _Reader:
             )
             or (self._default_export(),),
         )
+        for name in without:
+            if name not in made.rules:
+                raise PipelineError(
+                    f"no rule is called {name!r}", where="--without", next=nearest(name, made.rules)
+                )
+        return made.without(without)
 
     def _default_export(self) -> Call:
         return Call(**self._call("exports", _Export(use="messages"), ()))
@@ -300,11 +301,6 @@ class _Reader:
             known = known[:-1]
         line = f", line {self.lines[known]}" if known else ""
         return f"{self.file}{line}" + (f", key {dotted}" if dotted else "")
-
-
-def _without(source: SourceCall, names: tuple[str, ...]) -> SourceCall:
-    rules = tuple(rule for rule in source.rules if rule.name not in names)
-    return SourceCall(**{**source.__dict__, "rules": rules})
 
 
 def _plain_location(location: tuple[str | int, ...]) -> KeyPath:

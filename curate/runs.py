@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -14,6 +15,7 @@ import polars as pl
 
 from curate import registry
 from curate.dedup.stars import check
+from curate.diff import Difference, difference
 from curate.engine import cores
 from curate.errors import PipelineError, ReproducibilityError, nearest
 from curate.fingerprint import forget
@@ -31,6 +33,7 @@ from curate.why import Explanation, explain
 from curate.work import Work
 
 RUNS: Final = Path("runs")
+ABLATION: Final = "ablation.json"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,10 @@ class Run:
         """Why a record, given by its id or address, is in or out."""
         return explain(self.table, self.manifest["facts"], wanted)
 
+    def diff(self, other: Run) -> Difference:
+        """What differs between this run and another: records by state and reason, and settings."""
+        return difference(self, other)
+
     def verify(self) -> list[str]:
         """What differs between the manifest and the disk: a sentence for each file missing or changed."""
         return list(broken(self.path, self.manifest))
@@ -119,7 +126,7 @@ def load(path: str | Path) -> Run:
 
 
 def prepare(pipeline: str | Path, *, plugins: Iterable[str | Path] = (), without: Iterable[str] = ()) -> Pipeline:
-    """The pipeline in a file, checked as far as it can be without reading data."""
+    """The pipeline in a file, checked as far as it can be without reading data, with rules lifted."""
     registry.use_folders([Path(folder) for folder in plugins])
     forget()
     read = read_pipeline(Path(pipeline), without=tuple(without))
@@ -147,8 +154,11 @@ def run(
     """Run a pipeline to its end, doing only what is not done yet.
 
     `sample` takes about that many records of each source, for a first look, into a run of its own. `workers`
-    is the number of processes for work bound to Python (default: one a core). `without` leaves out rules.
-    `rehash` does not trust the cache of input digests. The run folder is `runs/<name>`.
+    is the number of processes for work bound to Python (default: one a core). `without` lifts rules: their
+    evidence stays, and they reject nothing. `rehash` does not trust the cache of input digests.
+
+    The run folder is `runs/<name>`; a sample and a run without some rules have folders of their own beside it,
+    such as `runs/<name>-without-first_person`, and share with it what is done.
 
     Raises a `CurateError` that says what is wrong, where, and what to do next.
     """
@@ -156,18 +166,37 @@ def run(
         if number is not None and number < 1:
             raise PipelineError(f"`{what}` is {number}", next="give a number from 1 up, or leave it out")
     resolved = prepare(pipeline, plugins=plugins, without=without)
-    name = resolved.name if sample is None else f"{resolved.name}-sample"
-    folder = Path(runs) / name
+    folder = Path(runs) / run_name(resolved, sample)
     check_format(folder)
     with locked(folder):
         sweep(folder)
-        command = _command(Path(pipeline), sample, tuple(without), [Path(folder) for folder in plugins])
+        command = command_line(Path(pipeline), sample, tuple(without), [Path(folder) for folder in plugins])
         work = Work(resolved, folder, Clock(watch or Watch()), workers or cores(), sample, command)
         work.done(DigestCache(folder.parent / ".cache" / "digests.json", rehash=rehash))
-        return load(folder)
+        done = load(folder)
+        _withdraw_ablation(done)
+        return done
 
 
-def _command(pipeline: Path, sample: int | None, without: tuple[str, ...], plugins: list[Path]) -> str:
+def _withdraw_ablation(run: Run) -> None:
+    """Remove what `curate ablate` found out about this run when its records ended otherwise."""
+    file = run.path / ABLATION
+    with suppress(OSError, ValueError, KeyError):
+        if read_json(file)["ledger"] == run.manifest["tables"]["ledger"]["key"]:
+            return
+    for suffix in (".json", ".md"):
+        file.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def run_name(pipeline: Pipeline, sample: int | None = None) -> str:
+    """The name of the folder of a pipeline's run, which says what was left out."""
+    sampled = "" if sample is None else "-sample"
+    without = f"-without-{'+'.join(pipeline.lifted)}" if pipeline.lifted else ""
+    return f"{pipeline.name}{sampled}{without}"
+
+
+def command_line(pipeline: Path, sample: int | None, without: tuple[str, ...], plugins: list[Path]) -> str:
+    """The command that makes a run, without the folders of this machine."""
     flags = [] if sample is None else ["--sample", str(sample)]
     flags += [part for name in without for part in ("--without", name)]
     flags += [part for folder in plugins for part in ("--plugins", folder.name)]

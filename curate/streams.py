@@ -127,9 +127,11 @@ def decompressed(path: Path) -> Iterator[bytes]:
         if error.errno is None:  # what bz2 raises for damage
             raise _damaged(path, error, reached) from None
         raise SourceError(
-            f"the file cannot be read: {error.strerror or error}",
+            "this source reads files, and here is a folder"
+            if path.is_dir()
+            else f"the file cannot be read: {error.strerror or error}",
             where=str(path),
-            next="give one file, or a pattern such as folder/*.jsonl" if path.is_dir() else "check the path",
+            next=f"give one file, or a pattern such as {path.name}/*" if path.is_dir() else "check the path",
         ) from None
     except _BROKEN as error:
         raise _damaged(path, error, reached) from None

@@ -106,11 +106,13 @@ def _judged(
     verdict: dict[str, Any] | None, rules: list[dict[str, Any]], source: str, label: str
 ) -> list[tuple[str, str]]:
     mine = [rule for rule in rules if source in rule["sources"] and rule["measured"] == (label == "measured")]
-    if verdict is None:
-        return [(label, f"{rule['name']}: not judged, being out already") for rule in mine]
     steps = []
     for rule in mine:
         name = rule["name"]
+        if verdict is None or name not in verdict:
+            why = "the rule is lifted" if rule.get("lifted") else "being out already"
+            steps.append((label, f"{name}: not judged, {why}"))
+            continue
         evidence = verdict[name]
         rejected = name in verdict["reasons"]
         if f"{name}:unknown" in verdict["reasons"]:
@@ -119,7 +121,8 @@ def _judged(
             said = "nothing found" if rule["sense"] == "present" else "does not apply"
         else:
             said = f"{_value(evidence)} {_against(rule, source)}" + (" → rejects" if rejected else "")
-        steps.append((label, f"{name}: {said}"))
+        lifted = "; the rule is lifted" if rule.get("lifted") else ""
+        steps.append((label, f"{name}: {said}{lifted}"))
     return steps
 
 

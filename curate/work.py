@@ -59,9 +59,8 @@ class Work:
     command: str
     alerts: list[str] = field(default_factory=list)
 
-    def done(self, cache: DigestCache) -> None:
-        """Go through all stages. The manifest is written last, so its existence means that all is done."""
-        store = Store(self.folder)
+    def decided(self, cache: DigestCache, store: Store) -> tuple[dict[str, Table], list[ReadInput]]:
+        """All tables, the ledger last: what becomes of each record is decided, and nothing exported yet."""
         with self.clock.stage("digest"):
             inputs = find_inputs(self.pipeline, cache)
         tables, done = self._records(inputs, store)
@@ -75,6 +74,12 @@ class Work:
         with self.clock.stage("select"):
             tables["picks"] = select(tables["records"], ids, tables["duplicates"], self.pipeline, store)
             tables["ledger"] = settle(tables, exclusions, store)
+        return tables, done
+
+    def done(self, cache: DigestCache) -> dict[str, Table]:
+        """Go through all stages. The manifest is written last, so its existence means that all is done."""
+        store = Store(self.folder)
+        tables, done = self.decided(cache, store)
         missing = self._shortages(tables)
         if missing and self.pipeline.strict and self.sample is None:
             raise ShortageError(
@@ -91,6 +96,7 @@ class Work:
         with self.clock.stage("report") as watch:
             reports = self._report(tables, known, watch)
         self._finish(tables, known, reports, store)
+        return tables
 
     def _records(self, inputs: list[Input], store: Store) -> tuple[dict[str, Table], list[ReadInput]]:
         total = sum(input.bytes for input in inputs)

@@ -70,6 +70,13 @@ def test_a_run_of_a_newer_version_is_left_alone(tmp_path):
             call()
 
 
+def test_a_folder_of_runs_is_answered_with_the_runs_in_it(tmp_path):
+    done = curate.run(lay_out(tmp_path), runs=tmp_path / "runs")
+    with pytest.raises(ReproducibilityError, match="this is no run folder") as caught:
+        curate.load(tmp_path / "runs")
+    assert caught.value.next == f"in it are the runs {done.name}"
+
+
 @pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"format": 1}', ""])
 def test_a_damaged_manifest_is_said_and_written_anew(tmp_path, damage):
     file = lay_out(tmp_path)
@@ -207,7 +214,7 @@ CLI = {
     "no input": (["run", "noinput.toml"], 3, "nothing matches"),
     "no plug-in": (["run", "noplugin.toml"], 4, "no filter is called"),
     "no run": (["why", "runs/gone", "x"], 5, "no such run folder"),
-    "no preset": (["init", "lima"], 2, "se-lima"),
+    "no preset": (["init", "lima"], 2, "lima-1k"),
 }
 
 

@@ -52,5 +52,6 @@ def test_an_error_survives_the_way_from_a_worker(kind):
 
 def test_the_nearest_name_is_offered_or_else_all_of_them():
     assert errors.nearest("min_char", ["min_chars", "of"]) == "did you mean 'min_chars'?"
+    assert errors.nearest("lima", ["lima-1k", "se-lima"]) == "did you mean 'lima-1k'?"
     assert errors.nearest("zzz", ["b", "a"]) == "valid names: a, b"
     assert errors.nearest("zzz", []) == "there are none"

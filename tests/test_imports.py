@@ -32,6 +32,7 @@ LAYERS = [
         "archives",
         "buckets",
         "json_array",
+        "spans",
         "streams",
         "zstd",
         "tables",
@@ -42,10 +43,11 @@ LAYERS = [
     {"pipeline", "engine"},
     {"resolve", "inputs", "manifest", "pull"},
     {"complete", "read", "judge", "masking", "selection", "report", "why"},
+    {"diff"},
     {"amend", "measuring", "reduce", "facts"},
     {"work"},
     {"runs"},
-    {"lint", "looking", "plan"},
+    {"ablation", "lint", "looking", "plan"},
     {"cli"},
 ]
 # The contracts and the built-ins of these packages lie together; what they may import differs.

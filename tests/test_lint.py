@@ -191,9 +191,16 @@ def test_what_is_there_is_counted(write):
     assert linted.domains == {"general": 2, "safety": 1}
 
 
-@pytest.mark.parametrize(("path", "what"), [("nothing", "no such file"), ("empty", "there are no examples")])
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("nothing", "no such file"),
+        ("empty", "there are no examples"),
+        ("empty/notes.txt", "Markdown files, or JSON lines"),
+    ],
+)
 def test_nothing_to_look_at_is_an_error(write, path, what):
-    folder = write({"empty/README.md": "About."})
+    folder = write({"empty/README.md": "About.", "empty/notes.txt": "a"})
     with pytest.raises(SourceError, match=what):
         lint([folder / path])
 
@@ -212,10 +219,14 @@ def test_the_command_fails_for_errors_and_not_for_notes(write):
     assert failed.output.startswith("errors/a.md:1: error: no turn is marked; put a line `=== user ===`")
 
 
-def test_a_new_example_is_sound_and_never_written_over(write):
+def test_a_new_example_waits_for_its_own_words_and_is_never_written_over(write):
     write({})
     assert run("--new", "mine/my first.md").exit_code == 0
-    assert run("mine").exit_code == 0
+    assert [line.partition(":")[2].partition(";")[0] for line in run("mine").output.splitlines()[:-1]] == [
+        "1: note: 1 of 1 examples do not say who wrote them",
+        "11: error: the user's turn is as `curate lint --new` wrote it",
+        "15: error: the assistant's turn is as `curate lint --new` wrote it",
+    ]
     again = run("--new", "mine/my first.md")
     assert isinstance(again.exception, CurateError)
     assert "there already" in str(again.exception)
@@ -225,3 +236,17 @@ def test_the_command_without_a_path_says_what_to_give(write):
     write({})
     assert run().exit_code == 2
     assert "--new" in run().output
+
+
+def test_a_new_example_is_a_markdown_file(write):
+    write({})
+    refused = run("--new", "mine/first.txt")
+    assert isinstance(refused.exception, CurateError)
+    assert refused.exception.next == "call it first.md"
+
+
+def test_front_matter_of_other_programs_is_answered_with_ours(write):
+    folder = write({"a.md": "---\nauthor: A\n---\n=== user ===\na?\n"})
+    [finding] = lint([folder]).findings
+    assert (finding.line, finding.what) == (1, "text before the first turn")
+    assert "TOML between two lines `+++`" in finding.next

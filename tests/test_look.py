@@ -285,3 +285,9 @@ def test_it_shows_itself_in_a_console_and_in_a_notebook(rows):
 def test_a_published_archive_is_looked_at(real_data):
     found = look("stackexchange", real_data / "stackexchange" / "beer.stackexchange.com.7z", whole=True)
     assert (found.counts.native, found.counts.accounted) == (3_471, 3_471)
+
+
+def test_an_input_of_which_no_record_comes_says_where_to_look(spools, tmp_path):
+    (tmp_path / "numbers.txt").write_text("\n", "utf-8")
+    told = shown("spools", tmp_path / "numbers.txt", "--plugins", spools)
+    assert "No record comes of it so. `curate list sources spools` says what its parameters change" in told

@@ -52,9 +52,14 @@ def test_a_pipeline_is_frozen(resolve):
         pipeline.name = "y"
 
 
-def test_without_leaves_a_rule_out_everywhere(resolve):
+def test_without_lifts_a_rule_everywhere(resolve):
     text = 'name = "x"\n' + SOURCE + "[filters]\ntoo_short = {}\nremoved = {}\n"
-    assert list(resolve(text, without=("too_short",)).rules) == ["removed"]
+    pipeline = resolve(text, without=("too_short",))
+    assert pipeline.lifted == ["too_short"]
+    assert [(rule.name, rule.lifted) for rule in pipeline.sources[0].rules] == [
+        ("too_short", True),
+        ("removed", False),
+    ]
     with pytest.raises(PipelineError, match="no rule is called 'too_shor'") as caught:
         resolve(text, without=("too_shor",))
     assert "too_short" in caught.value.next
@@ -75,7 +80,7 @@ MISTAKES = {
     ),
     "unknown parameter without a near one": (
         'name = "x"\n' + SOURCE + "[filters]\ntoo_short = { zzz = 3 }\n",
-        ["no key 'zzz'", "valid names: min_chars, of, unknown, use"],
+        ["no key 'zzz'", "valid names: min_chars, of, then, unknown, use"],
     ),
     "unknown filter": (
         'name = "x"\n' + SOURCE + "[filters]\ntoo_shrt = {}\n",

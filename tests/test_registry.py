@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 import curate
 from curate import registry
@@ -103,3 +104,14 @@ def test_every_listed_plug_in_can_be_had_and_says_what_it_is_for():
         for name in names:
             assert registry.get(kind, name).summary.endswith(".")
             registry.parameters(registry.get(kind, name))()
+
+
+@pytest.mark.parametrize("name", ["needs_body", "refers_elsewhere", "placeholder_text", "control_characters"])
+def test_a_choice_among_kinds_names_one_at_least(name):
+    model = registry.parameters(registry.get("filters", name))
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        model(kinds=())
+
+
+def test_a_list_of_anything_may_be_empty():
+    assert registry.parameters(registry.get("sources", "reddit"))(bots=()).model_dump()["parameter_bots"] == ()

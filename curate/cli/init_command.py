@@ -12,10 +12,13 @@ from curate.errors import PipelineError, nearest
 
 
 @click.command("init")
-@click.argument("preset", default="alpaca-1k")
+@click.argument("preset", default="alpaca-1k", metavar="[PRESET]")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 def command(preset: str, force: bool) -> None:
-    """Write the pipeline PRESET (see `curate list presets`), and the files it names, into this folder."""
+    """Write the pipeline PRESET, and the files it names, into this folder.
+
+    `curate list presets` shows them; without a name it is alpaca-1k.
+    """
     names = [name for name, _ in presets()]
     if preset not in names:
         raise PipelineError(f"no preset is called {preset!r}", next=nearest(preset, names))
@@ -34,4 +37,5 @@ def command(preset: str, force: bool) -> None:
     for name in wanted:
         Path(name).write_text(shipped[name], "utf-8")
         click.echo(f"wrote {name}")
-    click.echo(f"next: set `path` in {pipeline}, then `curate plan {pipeline}` and `curate run {pipeline}`")
+    click.echo(f"next: put your own paths where {pipeline} has a `←`, then")
+    click.echo(f"      `curate plan {pipeline}` and `curate run {pipeline}`")

@@ -45,9 +45,11 @@ def command(paths: tuple[Path, ...], new: Path | None) -> None:
     for finding in linted.findings:
         click.secho(str(finding), fg="red" if finding.level == "error" else None)
     domains = ", ".join(f"{count:,} {domain}" for domain, count in sorted(linted.domains.items()))
+    domains = f" ({domains})" if domains else ""
+    notes = len(linted.findings) - linted.errors
     click.echo(
-        f"examples: {linted.examples:,} ({domains}), dialogues: {linted.dialogues:,}, prompts alone:"
-        f" {linted.prompts_alone:,}; errors: {linted.errors:,}, notes: {len(linted.findings) - linted.errors:,}"
+        f"examples: {linted.examples:,}{domains}, dialogues: {linted.dialogues:,},"
+        f" prompts alone: {linted.prompts_alone:,}; errors: {linted.errors:,}, notes: {notes:,}"
     )
     if linted.errors:
         sys.exit(1)
@@ -57,6 +59,8 @@ def _write(file: Path) -> None:
     from curate.authoring import TEMPLATE
     from curate.errors import PipelineError
 
+    if file.suffix.lower() != ".md":
+        raise PipelineError("an example is a Markdown file", where=str(file), next=f"call it {file.stem}.md")
     if file.exists():
         raise PipelineError("the file is there already", where=str(file), next="give another name")
     file.parent.mkdir(parents=True, exist_ok=True)

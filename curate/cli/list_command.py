@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import click
 from rich.console import Console
@@ -20,13 +21,19 @@ _PLUGINS: Final = ("filters", "sources", "measures", "dedups", "exports")
 
 @click.command("list")
 @click.argument("what", type=click.Choice([*_PLUGINS, "rankings", "presets"]), default="filters")
+@click.argument("name", required=False)
 @PLUGINS
 @click.option("--markdown", is_flag=True, help="Print a Markdown table, as the README shows.")
-def command(what: str, plugins: tuple[Path, ...], markdown: bool) -> None:
-    """List filters, sources, measures, dedups, exports, rankings or presets."""
+def command(what: str, name: str | None, plugins: tuple[Path, ...], markdown: bool) -> None:
+    """List filters, sources, measures, dedups, exports, rankings or presets; all about one of them by its NAME."""
     from curate import registry
 
     registry.use_folders(plugins)
+    if name is not None:
+        if what not in _PLUGINS:
+            raise click.UsageError(f"{what} have no more to say than `curate list {what}` does")
+        _show_one(what, name)
+        return
     header, rows = _listed(what)
     if markdown:
         for row in (header, ("---",) * len(header), *rows):
@@ -34,10 +41,16 @@ def command(what: str, plugins: tuple[Path, ...], markdown: bool) -> None:
         return
     if what == "sources":
         _show_sources()
-        return
+    else:
+        _show_table(header, rows)
+    if what in _PLUGINS:
+        Console(highlight=False).print(f"All about one of them: `curate list {what} NAME`.", soft_wrap=True)
+
+
+def _show_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     table = Table(box=None, pad_edge=False)
-    for number, name in enumerate(header):
-        table.add_column(name, overflow="fold", no_wrap=number == 0)
+    for number, column in enumerate(header):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(escape(cell.replace("`", "")) for cell in row))
     Console().print(table)
@@ -50,16 +63,60 @@ def _show_sources() -> None:
     console = Console(highlight=False)
     for name in registry.names("sources"):
         source = registry.get("sources", name)
-        console.print(f"[bold]{name}[/]  [dim]{escape(source.license)} · {escape(source.home)}[/]")
+        _show_layouts(console, source)
         body = Table.grid(padding=(0, 1))
-        body.add_row("  ", escape(source.summary.replace("`", "")))
-        for layout in source.layouts:
-            body.add_row("  ·", escape(layout))
-        for line in (f'use = "{name}"', *source.example.split("\n")):
-            body.add_row("  ", f"[cyan]{escape(line)}[/]")
-        body.add_row("  ", f"[dim]{escape(_parameters(source).replace('`', ''))}[/]")
+        body.add_row("   ", f"[dim]{escape(_parameters(source).replace('`', ''))}[/]")
         console.print(body)
         console.print()
+    console.print("What a source makes of your file: `curate look`.")
+
+
+def _show_layouts(console: Console, source: Any) -> None:
+    console.print(f"[bold]{source.name}[/]  [dim]{escape(source.license)} · {escape(source.home)}[/]")
+    body = Table.grid(padding=(0, 1))
+    body.add_row("  ", escape(source.summary.replace("`", "")))
+    for layout in source.layouts:
+        body.add_row("  ·", escape(layout))
+    console.print(body)
+    for line in (f'use = "{source.name}"', *source.example.split("\n")):
+        # Never wrapped: it is there to be copied.
+        console.print(f"     [cyan]{escape(line)}[/]", soft_wrap=True)
+
+
+def _show_one(what: str, name: str) -> None:
+    """All that there is to say about one plug-in: its own words, and each parameter with what it may be."""
+    from curate import registry
+
+    kind: Any = what
+    plugin: Any = registry.get(kind, name)
+    console = Console(highlight=False)
+    if what == "sources":
+        _show_layouts(console, plugin)
+    else:
+        console.print(f"[bold]{name}[/]")
+    told = inspect.getdoc(plugin.function) or ""
+    if what == "sources":
+        told = told.partition("\n\n")[2]
+    console.print()
+    console.print(escape(told.partition("\n\nRaises ")[0]), soft_wrap=True)
+    console.print()
+    for parameter in registry.parameters(plugin).model_fields.values():
+        default = _default(parameter.default) or " (not set)"
+        if parameter.is_required():
+            default = " (must be given)"
+        console.print(
+            f"  [cyan]{parameter.alias}[/]{escape(default)}[dim]{escape(_others(parameter))}[/]", soft_wrap=True
+        )
+
+
+def _others(parameter: Any) -> str:
+    """What a parameter may be besides its default, where that is one of a few, or some of them."""
+    annotation, default = parameter.annotation, (parameter.default,)
+    if get_origin(annotation) is tuple:
+        annotation, default = get_args(annotation)[0], parameter.default
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    others = [json.dumps(choice) for choice in choices if choice not in default]
+    return f"   or {', '.join(others)}" if others else ""
 
 
 def presets() -> list[tuple[str, str]]:

@@ -65,6 +65,11 @@ def command(
         for role, text in _turns(record):
             console.print(Text(f"{role}:", style=_STYLES.get(role, "bold")))
             console.print(Text(_harmless(_cut(text))))
+    if not found.made:
+        known = f"`curate list sources {found.source}` says what its parameters change"
+        console.print(
+            Text(f"\nNo record comes of it so. {known}; try them with `--set NAME=VALUE`.", style="yellow")
+        )
     console.print(Text("\nIn a pipeline:", style="bold"))
     click.echo(f"\n{found.lines}", nl=False)
     if not found.whole:

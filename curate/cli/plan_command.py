@@ -33,14 +33,16 @@ def command(pipeline: Path, plugins: tuple[Path, ...], without: tuple[str, ...],
     )
     for each in planned.inputs:
         inputs.add_row(
-            each.input.source.name, each.input.name, _size(each.input.bytes), "yes" if each.done else "no"
+            each.input.source.name, each.input.shown, _size(each.input.bytes), "yes" if each.done else "no"
         )
     console.print(inputs)
     rules = Table("rule", "source", "call", box=None, pad_edge=False, title="\nRules", title_justify="left")
     for source in resolved.sources:
         for rule in source.rules:
             stands_aside = "" if rule.applies_to(source.language) else f" (not for texts in {source.language})"
-            rules.add_row(rule.name, source.name, escape(_call(rule.use, rule.parameters) + stands_aside))
+            lifted = " (lifted)" if rule.lifted else ""
+            call = _call(rule.use, rule.parameters) + stands_aside + lifted
+            rules.add_row(rule.name, source.name, escape(call))
     console.print(rules)
     console.print("\nThen")
     for dedup in resolved.dedups:

@@ -25,8 +25,10 @@ def quoted(records: pl.LazyFrame, ids: Iterable[str]) -> dict[str, Json]:
     return {row["id"]: row for row in found.collect(engine="streaming").to_dicts()}
 
 
-def excerpt(text: str | None, *, around: str | None = None, start: int | None = None) -> Json | None:
-    """At most `WIDTH` characters of a text: the passage around a match, or around a place, or the beginning.
+def excerpt(
+    text: str | None, *, around: str | None = None, start: int | None = None, width: int = WIDTH
+) -> Json | None:
+    """At most `width` characters of a text: the passage around a match, or around a place, or the beginning.
 
     `match` is where the match lies in the excerpt, as two offsets, or None; `cut_before` and `cut_after` say
     whether the text goes on. None when there is no text.
@@ -36,16 +38,16 @@ def excerpt(text: str | None, *, around: str | None = None, start: int | None = 
     place = text.find(around) if around else -1
     length = len(around) if around and place >= 0 else 0
     middle = place + length // 2 if length else start
-    begin = 0 if middle is None else max(0, min(middle - WIDTH // 2, len(text) - WIDTH))
-    if length > WIDTH:
+    begin = 0 if middle is None else max(0, min(middle - width // 2, len(text) - width))
+    if length > width:
         begin = place
-    shown = text[begin : begin + WIDTH]
-    match = [place - begin, min(place - begin + length, WIDTH)] if length else None
+    shown = text[begin : begin + width]
+    match = [place - begin, min(place - begin + length, width)] if length else None
     return {
         "text": shown,
         "match": match,
         "cut_before": begin > 0,
-        "cut_after": begin + WIDTH < len(text),
+        "cut_after": begin + width < len(text),
         "chars": len(text),
     }
 

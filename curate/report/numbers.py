@@ -7,6 +7,8 @@ same tables give the same numbers: counts are whole, floats rounded, and everyth
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import polars as pl
@@ -28,6 +30,7 @@ from curate.tables import (
 # Beyond these shares somebody should look: more than 1% unknown, more than 20% of a source said twice.
 UNKNOWN_SHARE: Final = 0.01
 DUPLICATE_SHARE: Final = 0.20
+_SHOWN_CAUSES: Final = 3
 
 _MAY_BE_MISSING: Final = {
     "unreadable": UNREADABLE,
@@ -61,7 +64,7 @@ def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dic
     _quote(tables, judged, duplicates)
     made: Json = {
         "name": facts["name"],
-        "summary": _summary(intake, ledger, funnel),
+        "summary": _summary(intake, ledger, funnel, [rule["name"] for rule in judged if rule["lifted"]]),
         "balances": balances,
         "intake": intake,
         "unreadable": unreadable,
@@ -92,7 +95,7 @@ def _quote(tables: Tables, judged: list[Json], duplicates: Json) -> None:
     kept.with_both_texts(duplicates, texts)
 
 
-def _summary(intake: Json, ledger: Json, funnel: Json) -> Json:
+def _summary(intake: Json, ledger: Json, funnel: Json, lifted: list[str]) -> Json:
     total = ledger["total"]
     return {
         "native": intake["total"]["native"],
@@ -103,6 +106,7 @@ def _summary(intake: Json, ledger: Json, funnel: Json) -> Json:
         "splits": total["splits"],
         "outcome": _outcome(total["records"], total["kept"], total["splits"]),
         "rest": _rest(funnel["total"]),
+        "lifted": lifted,
     }
 
 
@@ -162,13 +166,23 @@ def _intake_alerts(made: Json) -> Iterator[str]:
         if row["superseded"]:
             were = "1 record was" if row["superseded"] == 1 else f"{row['superseded']:,} records were"
             yield f"{row['source']}: {were} superseded by newer ones of the same id; do two inputs share ids?"
-    empty = [row for row in made["intake"]["inputs"] if not row["read"]]
-    if empty:
-        more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
-        yield f"No record came from {empty[0]['input']} ({empty[0]['source']}){more}."
+        if not row["read"]:
+            causes = sorted(row["passed_over"], key=lambda each: (-each["rows"], each["cause"]))[:_SHOWN_CAUSES]
+            why = ", ".join(f"{each['rows']:,} {each['cause']}" for each in causes)
+            yield f"No record came from the source {row['source']}: {row['native']:,} native rows" + (
+                f", of them {why}." if why else "."
+            )
+    silent = {row["source"] for row in made["intake"]["sources"] if not row["read"]}
+    for source, rows in groupby(made["intake"]["inputs"], key=itemgetter("source")):
+        empty = [row["input"] for row in rows if not row["read"]]
+        if empty and source not in silent:
+            more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
+            yield f"No record came from {empty[0]} ({source}){more}."
 
 
 def _rule_alerts(rule: Json) -> Iterator[str]:
+    if rule["lifted"]:
+        return
     for row in rule["sources"]:
         if row["judged"] and row["unknown"] / row["judged"] > UNKNOWN_SHARE:
             missing = _of(row["unknown"], row["judged"])

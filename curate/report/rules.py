@@ -13,6 +13,8 @@ from curate.report.excerpts import WIDTH, excerpt, number
 
 EXAMPLES: Final = 3
 NEAR_MISSES: Final = 2
+ALONE: Final = 8
+ALONE_WIDTH: Final = 160  # characters of a text: a line or two in a table
 FREQUENT: Final = 10
 QUANTILES: Final = {"min": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
@@ -32,14 +34,19 @@ def limits(rule: Mapping[str, Any]) -> Json:
 
 
 def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Json]:
-    """The numbers of every rule, in the pipeline's order; examples are named by id."""
+    """The numbers of every rule, in the pipeline's order; examples are named by id.
+
+    `alone_examples` are records that the rule alone removes. Later stages have not seen them: of a rule on text,
+    the rules on measures neither.
+    """
     hits, unknown_hits = _hits(tables)
     alone, unknown = _alone(tables), _unknown(tables) | unknown_hits
-    examples = _examples(tables)
+    examples, alone_examples = _examples(tables), _alone_examples(tables)
     sizes = {name: _sizes(tables[name]) for name in ("records", *VERDICTS)}
     made = []
     for rule in rules:
         name, table = rule["name"], VERDICTS[bool(rule["measured"])]
+        lifted = rule.get("lifted", False)
         spread, overall = _spread(tables[table], rule)
         judged = _judged(tables, rule, spread, unknown, sizes)
         sources = [
@@ -60,6 +67,7 @@ def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Jso
         }
         made.append(
             {key: rule[key] for key in ("name", "use", "of", "sense", "measured", "summary")}
+            | {"lifted": lifted}
             | totals
             | {
                 "not_judged": _not_judged(rule, sizes) if rule["measured"] else 0,
@@ -69,7 +77,8 @@ def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Jso
                 "frequent": _frequent(tables[table], rule),
                 "sources": sources,
                 "examples": examples.get(name, []),
-                "near_misses": _near_misses(tables[table], rule),
+                "alone_examples": alone_examples.get(name, []),
+                "near_misses": [] if lifted else _near_misses(tables[table], rule),
             }
         )
     return made
@@ -88,11 +97,24 @@ def with_texts(rules: list[Json], texts: Mapping[str, Json], tables: Tables) -> 
     for rule in rules:
         for kind in ("examples", "near_misses"):
             rule[kind] = [_example(rule, texts[id], rows[id], states[id]) for id in rule[kind]]
+        rule["alone_examples"] = [_brief(rule, texts[id], rows[id]) for id in rule["alone_examples"]]
 
 
 def shown(rules: Iterable[Json]) -> set[str]:
     """The ids of all examples."""
-    return {id for rule in rules for kind in ("examples", "near_misses") for id in rule[kind]}
+    kinds = ("examples", "alone_examples", "near_misses")
+    return {id for rule in rules for kind in kinds for id in rule[kind]}
+
+
+def _brief(rule: Json, text: Json, row: Json) -> Json:
+    evidence = row.get(rule["name"])
+    around = evidence if isinstance(evidence, str) and rule["sense"] == "present" else None
+    return {
+        "id": text["id"],
+        "evidence": evidence[:ALONE_WIDTH] if isinstance(evidence, str) else number(evidence),
+        "prompt": excerpt(text["prompt"], around=around, width=ALONE_WIDTH),
+        "response": excerpt(text["response"], around=around, width=ALONE_WIDTH),
+    }
 
 
 def _example(rule: Json, text: Json, row: Json, state: str) -> Json:
@@ -137,12 +159,24 @@ def _hits(tables: Tables) -> tuple[Counts, Counts]:
 
 def _alone(tables: Tables) -> Counts:
     """Records that only one rule rejects, by that rule."""
-    alone: Counts = Counter()
+    return sum((_counts(only) for only in _only(tables)), Counts())
+
+
+def _only(tables: Tables) -> list[pl.LazyFrame]:
+    """`id`, `source` and `rule` of the records that only one rule rejects: by rules on text, and on measures."""
+    found = []
     for name, other in (VERDICTS, VERDICTS[::-1]):
         only = _said(tables, name).filter(_REASONS.list.len() == 1)
         only = only.join(_said(tables, other).select("id"), on="id", how="anti")
-        alone += _counts(only.select("source", rule=_REASONS.list.first().str.strip_suffix(_UNKNOWN)))
-    return alone
+        found.append(only.select("id", "source", rule=_REASONS.list.first().str.strip_suffix(_UNKNOWN)))
+    return found
+
+
+def _alone_examples(tables: Tables) -> dict[str, list[str]]:
+    """For each rule the ids of a few records that it alone rejects, drawn by id."""
+    drawn = pl.concat(_only(tables)).join(tables["records"].select("id", "draw"), on="id")
+    first = drawn.group_by("rule").agg(pl.col("id").sort_by("draw", "id").head(ALONE))
+    return dict(collected(first.sort("rule")).iter_rows())
 
 
 def _unknown(tables: Tables) -> Counts:

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from curate.errors import CurateError
-from curate.keys import canonical
+from curate.keys import canonical, draws
 from curate.report.excerpts import WIDTH, excerpt, number
 from curate.report.numbers import numbers
 from curate.tables import STATES, VERDICTS
@@ -205,6 +205,25 @@ def test_alerts_name_what_somebody_should_look_at(job, bread):
         assert told in alerts
 
 
+def test_a_source_of_which_no_record_came_is_told_with_what_was_passed_over(job):
+    tables, facts = job()
+    silent = {
+        "source": "site",
+        "input": "site.xml",
+        "native": 5,
+        "used": 0,
+        "passed_over": [{"cause": "a wiki page", "rows": 1}, {"cause": "no answer", "rows": 4}],
+        "unreadable": 0,
+        "read": 0,
+        "repeated": 0,
+        "superseded": 0,
+        "records": 0,
+    }
+    more = pl.LazyFrame([silent], schema=tables["intake"].collect_schema())
+    alerts = numbers(tables | {"intake": pl.concat([tables["intake"], more])}, facts)["alerts"]
+    assert "No record came from the source site: 5 native rows, of them 4 no answer, 1 a wiki page." in alerts
+
+
 def test_a_clean_job_has_no_alert(job, bread):
     clean = [row | {"end": ("kept", "test" if n % 2 else "train")} for n, row in enumerate(bread[-4:])]
     tables, facts = job(clean, unreadable=0)
@@ -277,3 +296,27 @@ def test_excerpts_keep_the_match_in_sight():
 def test_numbers_are_rounded_and_finite(given, made):
     assert number(given) == made
     assert type(number(given)) is type(made)
+
+
+def test_records_that_a_rule_alone_removes_are_drawn_by_id_and_quoted_around_the_match(job, bread):
+    bread += [bread[3] | {"id": f"forum:{number}"} for number in range(100, 120)]
+    told = rule_of(numbers(*job(bread)), "first_person")
+    assert told["alone"] == 21
+    assert len(told["alone_examples"]) == 8
+    drawn = draws([row["id"] for row in bread if "I think" in (row["response"] or "")])
+    order = pl.DataFrame(
+        {"id": [row["id"] for row in bread if "I think" in (row["response"] or "")], "draw": drawn}
+    )
+    assert [row["id"] for row in told["alone_examples"]] == order.sort("draw", "id")["id"].head(8).to_list()
+    quote = told["alone_examples"][0]["response"]
+    assert quote["text"][slice(*quote["match"])] == "I think"
+    assert len(quote["text"]) == 160
+
+
+def test_a_lifted_rule_has_evidence_but_no_hit_near_miss_or_alert(job):
+    tables, facts = job()
+    facts["rules"][0]["lifted"] = True
+    told = rule_of(numbers(tables, facts), "too_short")
+    assert told["lifted"]
+    assert told["near_misses"] == []
+    assert told["evidence"]["n"] == 17

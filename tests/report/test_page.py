@@ -92,7 +92,8 @@ def test_each_rule_opens_to_its_numbers_and_examples(shown):
     _, tree = shown()
     rules = {rule.find_class("name")[0].text: rule for rule in tree.find_class("rule")}
     assert list(rules) == ["too_short", "low_score", "first_person", "wrong_language"]
-    assert [mark.text for mark in rules["first_person"].iter("mark")] == ["I think"]
+    # Once as an example, once among the records that the rule alone removes.
+    assert [mark.text for mark in rules["first_person"].iter("mark")] == ["I think"] * 2
     assert "evidence not known against 10" in rules["low_score"].text_content()
     assert "found “I think”" in rules["first_person"].text_content()
     assert len(rules["too_short"].find_class("strip")) == 1
@@ -217,3 +218,22 @@ def test_values_read_as_words():
 def test_only_addresses_of_the_web_become_links():
     assert web("https://example.org/a") == "https://example.org/a"
     assert [web(url) for url in ("javascript:alert(1)", "data:text/html,x", " https://x", "", None)] == [None] * 5
+
+
+def test_what_a_rule_alone_removes_is_listed_and_said_to_be_unseen_by_later_stages(shown):
+    _, tree = shown()
+    rules = {rule.find_class("name")[0].text: rule for rule in tree.find_class("rule")}
+    said = " ".join(rules["first_person"].text_content().split())
+    assert "Removed by this rule alone 1 of 1, drawn by id." in said
+    assert "rules on measures have not judged them" in said
+    assert "forum:3" in said
+    assert "rules on measures have not judged them" not in rules["wrong_language"].text_content()
+
+
+def test_a_lifted_rule_is_shown_as_lifted_and_not_as_one_that_rejects_nothing(job):
+    tables, facts = job()
+    facts["rules"][2]["lifted"] = True
+    made = page(numbers(tables, facts))
+    assert "Lifted for this run: first_person." in made
+    assert made.count("<small>lifted</small>") == 1
+    assert "It finds something in 1 record." in made

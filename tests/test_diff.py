@@ -1,0 +1,151 @@
+"""What differs between two runs is told by row, by reason and by setting, and nothing else is said to differ."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import curate
+from curate.cli import cli
+from curate.errors import CurateError, ReproducibilityError
+from tests.walk import PIPELINE, lay_out
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("compared")
+
+
+@pytest.fixture(scope="module")
+def walked(folder):
+    return curate.run(lay_out(folder), runs=folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def lifted(folder, walked):
+    return curate.run(folder / "walk.toml", runs=walked.path.parent, without=["first_person"])
+
+
+def ends(run):
+    return {row["id"]: row for row in run.ledger.collect().to_dicts()}
+
+
+def test_a_run_does_not_differ_from_itself(walked):
+    found = walked.diff(walked)
+    assert found.rows.is_empty()
+    assert found.settings.is_empty()
+    assert found.counts()["both"] == walked.ledger.collect().height
+
+
+def test_rows_are_those_that_end_otherwise_and_only_those(walked, lifted):
+    found = walked.diff(lifted)
+    a, b = ends(walked), ends(lifted)
+    verdicts = lifted.table("verdicts").filter(pl.col("first_person").is_not_null()).select("id").collect()
+    expected = {id for id in a if (a[id]["state"]) != b[id]["state"]} | set(verdicts["id"])
+    assert set(found.rows["id"]) == expected
+    for row in found.rows.to_dicts():
+        assert (row["state_a"], row["detail_b"]) == (a[row["id"]]["state"], b[row["id"]]["detail"])
+    assert found.rows["id"].is_sorted()
+
+
+def test_lost_and_gained_are_the_two_sides_of_the_kept_set(walked, lifted):
+    found = walked.diff(lifted)
+    kept = [{id for id, row in ends(run).items() if row["state"] == "kept"} for run in (walked, lifted)]
+    assert set(found.lost["id"]) == kept[0] - kept[1] != set()
+    assert set(found.gained["id"]) == kept[1] - kept[0] != set()
+    assert found.counts()["kept_a"] == len(kept[0])
+    back = lifted.diff(walked)
+    assert set(back.lost["id"]) == set(found.gained["id"])
+
+
+def test_states_count_every_record_once_and_reasons_what_one_run_alone_says(walked, lifted):
+    found = walked.diff(lifted)
+    assert found.states["records"].sum() == len(ends(walked))
+    said = {row["reason"]: row for row in found.reasons.to_dicts()}
+    hits = walked.verdicts.filter(pl.col("reasons").list.contains("first_person")).collect().height
+    assert said["first_person"] == {"reason": "first_person", "a": hits, "b": 0, "only_a": hits, "only_b": 0}
+    assert said["too_short"]["only_a"] == said["too_short"]["only_b"] == 0
+
+
+def test_settings_name_the_innermost_key_that_differs(walked, lifted, tmp_path):
+    found = walked.diff(lifted).settings.to_dicts()
+    assert found == [{"setting": "sources.mine.rules.first_person.lifted", "a": "false", "b": "true"}]
+    other = PIPELINE.replace("min_chars = 100", "min_chars = 130").replace(
+        "low_score = {", "poor = { use='low_score',"
+    )
+    file = lay_out(tmp_path, pipeline=other)
+    (tmp_path / "data" / "c.jsonl").write_text('{"prompt": "one", "response": "two", "score": 1, "topic": "t"}\n')
+    by_name = {row["setting"]: row for row in walked.diff(curate.run(file, runs=tmp_path)).settings.to_dicts()}
+    assert by_name["sources.mine.rules.too_short.min_chars"]["b"] == "130"
+    assert by_name["sources.mine.rules.low_score"]["b"] == ""
+    assert by_name["input.mine/c.jsonl"]["a"] != by_name["input.mine/c.jsonl"]["b"]
+    assert "input.mine/a.jsonl" not in by_name
+
+
+def test_records_in_one_run_only_are_told(walked, tmp_path):
+    fewer = curate.run(lay_out(tmp_path, files=("a", "b")), runs=tmp_path / "runs")
+    found = walked.diff(fewer)
+    gone = found.rows.filter(pl.col("state_b").is_null())
+    assert gone.height == found.counts()["only_a"] == len(ends(walked)) - len(ends(fewer))
+    assert gone["id"].str.starts_with("jsonl:2").sum() >= 60
+    assert {each["id"] for each in found.examples(gone.head(2))} == set(gone["id"].head(2))
+
+
+def test_a_record_with_another_text_differs_even_where_it_ends_the_same(walked, tmp_path):
+    edit = {"id": "jsonl:1", "field": "prompt", "text": "Another question?", "why": "a test"}
+    (tmp_path / "edits.jsonl").write_text(json.dumps(edit) + "\n")
+    edited = curate.run(lay_out(tmp_path, pipeline='amend = "edits.jsonl"\n' + PIPELINE), runs=tmp_path / "runs")
+    found = walked.diff(edited)
+    assert found.rows.filter("other_text")["id"].to_list() == ["jsonl:1"]
+    assert found.counts()["other_text"] == 1
+
+
+def test_ranges_of_ids_change_nothing(walked, lifted, monkeypatch):
+    import curate.diff
+
+    whole = walked.diff(lifted)
+    monkeypatch.setattr(curate.diff, "_RANGE", 7)
+    pieces = walked.diff(lifted)
+    assert pieces.rows.equals(whole.rows)
+    assert pieces.states.equals(whole.states)
+
+
+def test_what_cannot_be_compared_is_named(walked, tmp_path):
+    with pytest.raises(ReproducibilityError, match="there is no such run folder"):
+        curate.load(tmp_path / "nothing")
+    (tmp_path / "begun").mkdir()
+    with pytest.raises(CurateError, match="the run is not finished"):
+        walked.diff(curate.load(tmp_path / "begun"))
+    tables = {name: table for name, table in walked.manifest["tables"].items() if name != "verdicts"}
+    older = curate.Run(walked.path, walked.manifest | {"tables": tables})
+    with pytest.raises(ReproducibilityError, match="it has no table 'verdicts'"):
+        walked.diff(older)
+
+
+def invoked(*arguments):
+    result = CliRunner().invoke(cli, ["diff", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_the_command_tells_settings_counts_and_rows_within_the_width(walked, lifted, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    shown = invoked(walked.path, lifted.path, "--rows", "1")
+    for part in ("rules.first_person.lifted", "Records by state", "A only", "Kept in A and not in B: 1 of"):
+        assert part in shown
+    # The folders of a test's run may be longer than a line.
+    assert max(len(line) for line in shown.split("\n") if "/" not in line) <= int(width)
+    assert "prompt" not in invoked(walked.path, lifted.path, "--rows", "0")
+
+
+def test_the_command_prints_json(walked, lifted):
+    told = json.loads(invoked(walked.path, lifted.path, "--json", "--rows", "2"))
+    found = walked.diff(lifted)
+    assert told["counts"] == found.counts()
+    assert [row["id"] for row in told["lost"]] == found.lost["id"].head(2).to_list()
+    assert "lost and" in repr(found)
+    assert "first_person" in found._repr_html_()
