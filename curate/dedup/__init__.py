@@ -1,8 +1,9 @@
 """Which records say the same thing, and which of them stays.
 
 `exact` takes two texts for the same when they are equal but for case and white space. `minhash` finds texts
-that share most of their runs of words, so a changed word or a moved sentence does not hide a twin. Both know
-words alone; texts that say the same in other words are a matter of meaning, and of neither. `declared` takes the
+that share most of their runs of words, so a changed word or a moved sentence does not hide a twin. `rouge_l` finds
+texts with most of their words in common, in the same order, as Self-Instruct asks of instructions. All know
+words alone; texts that say the same in other words are a matter of meaning, and of none of them. `declared` takes the
 word of the source, as Stack Exchange marks questions as duplicates.
 
 A method makes an `Index` of the texts of one pass, in the order in which rows are decided. It is told which
@@ -23,7 +24,7 @@ class Index(Protocol):
     """The kept rows of one pass, to be asked for matches. Rows are places in the texts it was made of."""
 
     def matches(self, row: int) -> Sequence[tuple[int, float]]:
-        """The kept rows whose similarity to `row` reaches the threshold, each with that similarity."""
+        """The kept rows whose similarity to `row` is enough for the method, each with that similarity."""
         ...
 
     def keep(self, row: int) -> None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from curate.keys import chained, text_hashes
 
-_UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _UNSAID: Final = r"_.,;:!?\"'…“”„‘’«»‹›。、，．；：！？「」『』،؛؟۔।"
-_WORD: Final = rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}_--[{_UNSPACED}]]+|[\p{{P}}\p{{S}}--[{_UNSAID}]]"
+_WORD: Final = rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}_--[{UNSPACED}]]+|[\p{{P}}\p{{S}}--[{_UNSAID}]]"
 
 # Characters that are taken apart at a time: their words and shingles need about thirty bytes a character.
 _BLOCK: Final = 8_000_000

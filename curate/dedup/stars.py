@@ -28,11 +28,13 @@ LINKS: Final = "links"
 
 _SOURCE_ORDER: Final = "source_order"
 _BEST_SCORE: Final = "best_score"
+_NATIVE_ORDER: Final = "native_order"
 
 # What each criterion sorts by, the preferred record first.
 POLICIES: Final[dict[str, pl.Expr]] = {
     _SOURCE_ORDER: pl.col("source_rank"),
     _BEST_SCORE: -pl.col("score").fill_nan(None),
+    _NATIVE_ORDER: pl.col("position"),
     "longest": -pl.col("chars").cast(pl.Int64),
     "freest_license": pl.col("license").replace_strict(
         FREEST_FIRST, range(len(FREEST_FIRST)), default=len(FREEST_FIRST), return_dtype=pl.Int64
@@ -82,6 +84,7 @@ def with_texts(records: pl.LazyFrame, on: Sequence[str]) -> pl.LazyFrame:
         "source_rank",
         "score",
         "license",
+        "position",
         pl.col("response").str.len_chars().fill_null(0).alias("chars"),
         *(texts[name].alias(f"on:{name}") for name in on),
     )
@@ -97,10 +100,11 @@ def decide(
     """The tables `pairs` and `duplicates` of rows as `with_texts` makes them, by the passes together.
 
     `keep` names what makes one record preferred to another, first things first: `source_order` (as in the
-    pipeline), `best_score` (highest; scores are compared within a source, so `source_order` goes before it
-    even if unnamed), `longest` (response, in characters), `freest_license`. Ties go to the lower id. Of two
-    passes that match one record, the first is named. A row whose text is null or blank takes no part in a
-    pass. `progress` is told of rows as work on them is done; in all, of each row once.
+    pipeline), `best_score` (highest), `native_order` (as in its input, first to last), `longest` (response, in
+    characters), `freest_license`. Scores and places are compared within a source, so `source_order` goes before
+    them even if unnamed. Ties go to the lower id. Of two passes that match one record, the first is named. A row
+    whose text is null or blank takes no part in a pass. `progress` is told of rows as work on them is done; in
+    all, of each row once.
 
     Raises `PipelineError` for a policy that there is not, and whatever a method raises at its parameters.
     """
@@ -153,7 +157,7 @@ def _order(keep: Sequence[str]) -> list[pl.Expr]:
                 where="[[dedup]], key keep",
                 next=nearest(name, POLICIES),
             )
-        if name == _BEST_SCORE and _SOURCE_ORDER not in names:
+        if name in {_BEST_SCORE, _NATIVE_ORDER} and _SOURCE_ORDER not in names:
             names.append(_SOURCE_ORDER)
         names.append(name)
     return [POLICIES[name] for name in dict.fromkeys(names)]

@@ -133,6 +133,12 @@ def test_one_pair_met_by_two_like_passes_is_told_once(rows, near):
         (("longest", "best_score"), "c"),
         (("freest_license",), "e"),
         (("freest_license", "longest"), "e"),
+        (("native_order",), "d"),  # source first, since every input counts from its own beginning
+        (("source_order", "native_order"), "d"),
+        (("native_order", "source_order"), "d"),
+        (("longest", "native_order"), "e"),
+        (("source_order", "best_score", "native_order"), "d"),
+        (("source_order", "longest", "native_order"), "d"),
     ],
 )
 def test_the_policy_says_who_stays(rows, keep, stays):
@@ -142,8 +148,23 @@ def test_the_policy_says_who_stays(rows, keep, stays):
         score=[99.0, None, 50.0, 3.0, None],
         chars=[1, 5, 9, 5, 9],
         license=["CC-BY-4.0", "CC-BY-SA-3.0", None, "LicenseRef-home-made", "CC0-1.0"],
+        position=[0, 7, 2, 6, 1],
     )
     assert set(drops(texts, [EQUAL], keep).values()) == {stays}
+
+
+def test_rows_without_a_place_come_last_in_native_order(rows):
+    assert drops(rows(dict.fromkeys("abc", "same"), position=[None, 10, 9]), [EQUAL], ["native_order"]) == {
+        "a": "c",
+        "b": "c",
+    }
+
+
+def test_native_order_counts_and_does_not_spell(rows):
+    # As text, the ids go x:0, x:1, x:10, x:2.
+    texts = rows({f"x:{place}": "same" for place in (10, 2)}, position=[10, 2])
+    assert drops(texts, [EQUAL], ["source_order", "native_order"]) == {"x:10": "x:2"}
+    assert drops(texts, [EQUAL], ["source_order"]) == {"x:2": "x:10"}
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
@@ -245,6 +266,7 @@ def test_texts_are_fields_or_the_pair(some_records):
         "source_rank",
         "score",
         "license",
+        "position",
         "chars",
         "on:pair",
         "on:response",
