@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import unicodedata
 
 import polars as pl
 import pytest
@@ -35,7 +36,7 @@ def test_chinese_is_one_language_in_either_script():
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n", "42", "Yes.", "Common noun.", "...!?", "🎉🎉🎉", "\x00", "\u200b" * 50, "예"],
+    ["", " \n", "42", "Yes.", "Noun.", "...!?", "🎉🎉🎉", "\x00", "\u200b" * 50, "예"],
 )
 def test_too_few_letters_say_nothing(text):
     assert language([text]).row(0) == (None, None)
@@ -96,6 +97,52 @@ def test_importing_the_measure_does_not_import_langdetect():
     program = "import sys, curate.measure.language; print('langdetect' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_text_says_the_same_in_a_batch_of_many():
+    many = [f"{text} {number}" for number in range(60) for text in TEXTS.values()]
+    assert language(many).rows() == [language([text]).row(0) for text in many]
+
+
+def test_korean_and_japanese_need_a_letter_of_their_own():
+    assert one("外面正在下雨") == "zh"
+    assert one("外で雨が降っている") == "ja"
+    assert one("밖에 비가 오고 있다") == "ko"
+
+
+@pytest.mark.parametrize(
+    "text", ["Berlin, Hamburg, Tokyo, Paris", "arr = max(arr); return arr", "Do la mi re fa sol si la"]
+)
+def test_what_is_in_no_language_for_certain_is_doubtful(text):
+    assert language([text])["confidence"].item() < 0.98
+
+
+def test_a_sentence_leaves_no_doubt():
+    assert language(list(TEXTS.values()))["confidence"].min() > 0.98
+
+
+def test_the_less_there_is_to_tell_by_the_less_it_is_sure():
+    whole, part = language([TEXTS["en"], TEXTS["en"][:14]])["confidence"]
+    assert part < whole
+
+
+def test_vietnamese_may_come_with_its_marks_apart():
+    text = "Không ai để ý khi ấm nước sôi, còn con mèo thì giả vờ không biết gì."
+    assert one(unicodedata.normalize("NFD", text)) == one(text) == "vi"
+
+
+@pytest.mark.real
+def test_confidence_is_the_share_of_answers_that_are_right(real_data):
+    folder = real_data / "labels" / "language_sentences"
+    labelled = [
+        (file.stem, line[:25])
+        for file in sorted(folder.glob("*.txt"))
+        for line in file.read_text("utf-8").splitlines()
+    ]
+    found = language([line for _, line in labelled]).with_columns(label=pl.Series([code for code, _ in labelled]))
+    for low, high in ((0.5, 0.7), (0.7, 0.9), (0.9, 0.98), (0.98, 1.01)):
+        band = found.filter(pl.col("confidence").is_between(low, high, closed="left"))
+        assert abs((band["language"] == band["label"]).mean() - band["confidence"].mean()) < 0.06
 
 
 @pytest.mark.real
