@@ -3,8 +3,9 @@
     python benchmarks/decisions/score.py [NAME…]
 
 Labels are of a stratified sample, so a row counts as many times as there are rows like it in the pool. `before` is
-the rule that the rows were drawn by, `now` the rule as it stands. An interval is Wilson's at 95%, with the
-sample's effective size, (Σw)² / Σw², since rows weigh unequally. Writes `results/decisions.json`.
+the rule that the rows were drawn by, `now` the rule as it stands, tuned on these rows; `held_out` is the same of
+rows that were drawn and read after that. An interval is Wilson's at 95%, with the sample's effective size,
+(Σw)² / Σw², since rows weigh unequally. Writes `results/decisions.json`.
 """
 
 from __future__ import annotations
@@ -46,20 +47,30 @@ def measured(rows: pl.DataFrame, rejected: str) -> dict[str, Any]:
     return {"precision": share(rows, fault, said), "recall": share(rows, said, fault)}
 
 
-def score(name: str) -> dict[str, Any]:
-    """What the labels of one question say of its rule."""
-    question = Question.read(name)
-    labels = pl.read_ndjson(HERE / "labels" / f"{name}.jsonl", schema_overrides={"kind": pl.String})
-    sizes = json.loads((HERE / "labels" / f"{name}.strata.json").read_text("utf-8"))["rows"]
+def weighted(question: Question, labelled: str) -> tuple[pl.DataFrame, dict[str, int], dict[str, int]]:
+    """The labelled rows with what the rule says now and their weights; the strata's sizes, in pool and sample."""
+    labels = pl.read_ndjson(HERE / "labels" / f"{labelled}.jsonl", schema_overrides={"kind": pl.String})
+    about = json.loads((HERE / "labels" / f"{labelled}.strata.json").read_text("utf-8"))
+    sizes = about["rows"]
+    if "drawn" in about:
+        labels = labels.with_columns(stratum=pl.col("id").replace_strict(about["drawn"]))
     known = question.records.filter(pl.col("id").is_in(labels["id"].implode()))
     if known.height != labels.height:
-        raise SystemExit(f"{name}: {labels.height - known.height} labels are of rows that the pool does not have")
-    counted = labels.group_by("stratum").len()
-    weights = {stratum: sizes[stratum] / count for stratum, count in counted.iter_rows()}
+        missing = labels.height - known.height
+        raise SystemExit(f"{labelled}: {missing} labels are of rows that the pool does not have")
+    counted = dict(labels.group_by("stratum").len().sort("stratum").iter_rows())
+    weights = {stratum: sizes[stratum] / count for stratum, count in counted.items()}
     rows = labels.join(question.answers(known), on="id", how="left", maintain_order="left").with_columns(
         pl.col("stratum").replace_strict(weights, return_dtype=pl.Float64).alias("weight"),
         (pl.col("stratum") == "hit").alias("before"),
     )
+    return rows, sizes, counted
+
+
+def score(name: str) -> dict[str, Any]:
+    """What the labels of one question say of its rule."""
+    question = Question.read(name)
+    rows, sizes, counted = weighted(question, name)
     kinds = rows.group_by("kind", "label").agg(
         pl.len().alias("rows"), pl.col("before").sum(), pl.col("rejected").sum().alias("now")
     )
@@ -68,12 +79,22 @@ def score(name: str) -> dict[str, Any]:
         "parameters": question.parameters,
         "pool": question.pool,
         "strata": sizes,
-        "labelled": dict(sorted(counted.iter_rows())),
+        "labelled": counted,
         "faults_in_pool": round(rows.filter("label")["weight"].sum()),
         "before": measured(rows, "before"),
         "now": measured(rows, "rejected"),
+        "held_out": held_out(question),
         "kinds": kinds.sort("label", "rows", "kind", descending=[True, True, False]).to_dicts(),
     }
+
+
+def held_out(question: Question) -> dict[str, Any] | None:
+    """Precision and recall on rows that nobody had read when the rule was tuned; None where there are none."""
+    labelled = f"{question.name}.held_out"
+    if not (HERE / "labels" / f"{labelled}.jsonl").exists():
+        return None
+    rows, _, counted = weighted(question, labelled)
+    return {"labelled": counted, **measured(rows, "rejected")}
 
 
 def shown(found: dict[str, Any] | None) -> str:
@@ -93,8 +114,10 @@ def main(wanted: tuple[str, ...], *, wrong: bool) -> None:
             continue
         found = results[name] = score(name)
         print(f"{name}: {sum(found['labelled'].values())} rows of {sum(found['strata'].values()):,} labelled")
-        for when in ("before", "now"):
-            print(f"  {when:<7}precision {shown(found[when]['precision'])}, recall {shown(found[when]['recall'])}")
+        for when in ("before", "now", "held_out"):
+            if found[when]:
+                precision, recall = (shown(found[when][what]) for what in ("precision", "recall"))
+                print(f"  {when:<9}precision {precision}, recall {recall}")
         for kind in found["kinds"]:
             fault = "fault" if kind["label"] else "none"
             print(f"  {fault:<6}{kind['kind'] or '–':<24}{kind['rows']:>5} rows, rejected {kind['now']}")
