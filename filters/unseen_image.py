@@ -11,7 +11,7 @@ _KINDS: Final = {
     "published": r"!\[.*\]\(http|img[ ]?src=|image:",
     "embedded": r"!\[[^\]\n]*\]\(http|<img ?src=|(?:\A|\n|\()[Ii]mage: ?(?:http|\[|<|\n|\z)",
     "stand_in": (
-        r"[\[(<](?i:insert |attached? |a |the |sample |(?:image|picture|photo) of )*"
+        r"[\[(<](?i:insert |attached? |an? |the |sample |(?:image|picture|photo) of )*"
         rf"(?i:{_THING})(?: [^\])>\n]*)?[\])>](?:[^(]|\z)"
     ),
     "file": r"[\w-]+\.(?i:jpe?g|png|gif|bmp|svg|webp)\b",
@@ -27,7 +27,7 @@ def unseen_image(
     """A task about an image that text does not show, or an answer that pretends to be one.
 
     Why: AlpacaDataCleaned lists image tasks among Alpaca's defects (gururise/AlpacaDataCleaned, README).
-    `published` is its pattern (tools): `![…](http`, `img src=` and `image:` anywhere, which also hits an image that
+    `published` is its pattern (tools): `![…](http`, `img src=` and `image:` anywhere, which also hits one that
     is told of. `embedded` is the same where no words follow; `file` is the name of an image file, `stand_in`
     brackets for an image, as in [photo of a car]. HTML that is asked for is hit as well.
     Rejects: ![A logo](https://example.org/logo)
