@@ -5,8 +5,8 @@
 Writes the rows for reading, an empty label for each to `OUT.labels.jsonl`, and what was drawn from strata of which
 size to `labels/<name>.strata.json`. The same rows are drawn every time, by id.
 
-With `--held-out` the rows are others, drawn by the rule as it is now, to judge it after tuning; they are mixed, and
-what the rule says of them is left out. Labels go to `labels/<name>.held_out.jsonl`.
+With `--held-out` the rows are others, drawn by the rule as it is now, to judge it after tuning; they are mixed,
+and what the rule says of them is left out. Labels go to `labels/<name>.held_out.jsonl`.
 """
 
 from __future__ import annotations
