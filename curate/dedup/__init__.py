@@ -1,10 +1,10 @@
 """Which records say the same thing, and which of them stays.
 
-`exact` takes two texts for the same when they are equal but for case and white space. `minhash` finds texts that
-share most of their runs of words, so a changed word or a moved sentence does not hide a twin. `rouge_l` finds texts
-with most of their words in common, in the same order, as Self-Instruct asks of instructions. All know words alone;
-texts that say the same in other words are a matter of meaning, and of none of them. `declared` takes the word of the
-source, as Stack Exchange marks questions as duplicates.
+`exact` takes two texts for the same when they are equal but for case and white space. `minhash` finds texts
+that share most of their runs of words, so a changed word or a moved sentence does not hide a twin. `rouge_l`
+finds texts with most of their words in common, in the same order, as Self-Instruct asks of instructions. All know
+words alone; texts that say the same in other words are a matter of meaning, and of none of them. `declared` takes
+the word of the source, as Stack Exchange marks questions as duplicates.
 
 A method makes an `Index` of the texts of one pass, in the order in which rows are decided. It is told which
 rows are kept, and says which of those a row matches. It never drops anything: `stars` decides, over all
