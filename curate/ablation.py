@@ -22,7 +22,7 @@ from curate.keys import canonical
 from curate.manifest import check_format, locked
 from curate.pipeline import Pipeline
 from curate.report.excerpts import number, quoted
-from curate.runs import ABLATION, RUNS, Run, command_line, load, prepare, run_name
+from curate.runs import ABLATION, RUNS, Run, check_counts, command_line, load, prepare, run_name
 from curate.store import Store, Table, sweep, write_text
 from curate.watch import Clock, Watch
 from curate.work import Work
@@ -70,8 +70,9 @@ FREED: Final = pl.Schema(
 class Ablation:
     """What each rule does to a run, by leaving it out.
 
-    `table`: a row a rule. `judged` and `rejected`: records, whatever other rules say. `alone`: records that no
-    other rule rejects; lifting the rule frees them, and the columns `then_…` say how those end. `gained` and
+    `table`: a row a rule. `judged` and `rejected`: records, whatever other rules say, and also those excluded, as
+    by a sample. `alone`: records, not excluded, that no other rule rejects; lifting the rule frees them, and the
+    columns `then_…` say how those end. `gained` and
     `lost`: records that are kept only without the rule, and only with it. `masked`: records that it masks.
     `examples`: a few freed records of each rule, those first that are then kept.
     """
@@ -126,6 +127,7 @@ def ablate(
 
     Raises a `CurateError` like `curate.run`.
     """
+    check_counts(sample=sample, workers=workers)
     folders = [Path(folder) for folder in plugins]
     resolved = prepare(pipeline, plugins=folders)
     names = _named(resolved, tuple(rules))
@@ -208,6 +210,8 @@ def _counts(name: str, counted: Mapping[str, Any], base: _Base, ends: pl.DataFra
 def _examples(rule: Mapping[str, Any], base: _Base, ends: pl.DataFrame) -> pl.DataFrame:
     """A few freed records: those that are then kept first, drawn by id."""
     freed = ends.filter(pl.col("only") == rule["name"])
+    if freed.is_empty():  # nor is there evidence, of a rule that judged nothing
+        return pl.DataFrame(schema=FREED)
     records = base.tables["records"].scan()
     drawn = records.select("id", "draw").filter(pl.col("id").is_in(freed["id"].implode())).collect()
     freed = freed.join(drawn, on="id").sort(pl.col("then") != "kept", "draw", "id").head(EXAMPLES)
@@ -221,7 +225,7 @@ def _examples(rule: Mapping[str, Any], base: _Base, ends: pl.DataFrame) -> pl.Da
         around = value if isinstance(value, str) and rule["sense"] == "present" else None
         made.append(
             {"rule": rule["name"], "id": row["id"], "state": row["then"], "detail": row["detail"]}
-            | {"evidence": None if value is None else str(number(value))[:_WIDTH]}
+            | {"evidence": None if value is None else " ".join(str(number(value)).split())[:_WIDTH]}
             | {field: _line(text[field], around) for field in ("prompt", "response")}
         )
     return pl.DataFrame(made, schema=FREED)

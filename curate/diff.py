@@ -167,7 +167,9 @@ def difference(a: Finished, b: Finished) -> Difference:
             pl.coalesce("source_a", "source_b").alias("source"),
             pl.col("id").is_in(changed.implode()).alias("other_text"),
         )
-        same = [pl.col(f"{what}_a").eq_missing(pl.col(f"{what}_b")) for what in ("state", "reasons", "split")]
+        same = [pl.col(f"{what}_a").eq_missing(pl.col(f"{what}_b")) for what in ("state", "split")]
+        said = [pl.col(f"reasons_{side}").list.sort() for side in "ab"]  # in whichever order the rules stand
+        same.append(said[0].eq_missing(said[1]))
         rows.append(joined.filter(~pl.all_horizontal(same) | pl.col("other_text")).select(ROWS.names()))
     counted = pl.concat(states).group_by("state_a", "state_b").agg(pl.col("records").sum())
     differing = pl.concat(rows).sort("id")
@@ -254,12 +256,21 @@ def _shaping(manifest: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     facts = manifest["facts"]
     inputs = {f"{each['source']}/{each['input']}": each["sha256"][:_DIGITS] for each in facts["inputs"]}
     code = {module: key[:_DIGITS] for module, key in manifest["code"].items() if module in other["code"]}
-    return {**manifest["pipeline"], "input": inputs, "version": facts["versions"], "code": code}
+    shaping = {**manifest["pipeline"], "input": inputs, "version": facts["versions"], "code": code}
+    if "files" in manifest and "files" in other:  # runs of before say nothing of them
+        shaping["file"] = {name: key[:_DIGITS] for name, key in manifest["files"].items()}
+        shaping |= {} if manifest["sample"] is None else {"sample": manifest["sample"]}
+    return shaping
 
 
 def _settings(a: Any, b: Any, at: str) -> Iterator[tuple[str, str, str]]:
     """The innermost settings that differ, by their path, with both values: empty where there is none."""
+    tables = isinstance(a, list) and isinstance(b, list)
     a, b = _by_name(a), _by_name(b)
+    if tables and isinstance(a, dict) and isinstance(b, dict):
+        one, other = ([name for name in names if name in a and name in b] for names in (a, b))
+        if one != other:
+            yield f"{at} in order", ", ".join(one), ", ".join(other)
     if a == b:
         return
     if isinstance(a, dict) and isinstance(b, dict):

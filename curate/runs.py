@@ -21,6 +21,7 @@ from curate.errors import PipelineError, ReproducibilityError, nearest
 from curate.fingerprint import forget
 from curate.inputs import DigestCache
 from curate.judge import on_measures, on_text, verdict_schema
+from curate.keys import digest
 from curate.manifest import broken, check_format, locked, read_manifest
 from curate.masking import mask_of
 from curate.pipeline import SPLITS, Pipeline
@@ -34,6 +35,10 @@ from curate.work import Work
 
 RUNS: Final = Path("runs")
 ABLATION: Final = "ablation.json"
+
+# Of a folder's name, which file systems allow 255 bytes: beyond, a digest stands for the names of lifted rules.
+_LIFTED_WIDTH: Final = 120
+_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -162,9 +167,7 @@ def run(
 
     Raises a `CurateError` that says what is wrong, where, and what to do next.
     """
-    for what, number in (("sample", sample), ("workers", workers)):
-        if number is not None and number < 1:
-            raise PipelineError(f"`{what}` is {number}", next="give a number from 1 up, or leave it out")
+    check_counts(sample=sample, workers=workers)
     resolved = prepare(pipeline, plugins=plugins, without=without)
     folder = Path(runs) / run_name(resolved, sample)
     check_format(folder)
@@ -178,6 +181,13 @@ def run(
         return done
 
 
+def check_counts(**counts: int | None) -> None:
+    """Raise `PipelineError` for a number of something that is given and less than one."""
+    for what, number in counts.items():
+        if number is not None and number < 1:
+            raise PipelineError(f"`{what}` is {number}", next="give a number from 1 up, or leave it out")
+
+
 def _withdraw_ablation(run: Run) -> None:
     """Remove what `curate ablate` found out about this run when its records ended otherwise."""
     file = run.path / ABLATION
@@ -189,9 +199,12 @@ def _withdraw_ablation(run: Run) -> None:
 
 
 def run_name(pipeline: Pipeline, sample: int | None = None) -> str:
-    """The name of the folder of a pipeline's run, which says what was left out."""
+    """The name of the folder of a pipeline's run, which says what was left out: of many rules, how many."""
     sampled = "" if sample is None else "-sample"
-    without = f"-without-{'+'.join(pipeline.lifted)}" if pipeline.lifted else ""
+    lifted = "+".join(pipeline.lifted)
+    if len(lifted) > _LIFTED_WIDTH:
+        lifted = f"{len(pipeline.lifted)}-rules-{digest(pipeline.lifted)[:_DIGITS]}"
+    without = f"-without-{lifted}" if lifted else ""
     return f"{pipeline.name}{sampled}{without}"
 
 

@@ -6,6 +6,7 @@ there, and a run that was killed goes on where it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -114,7 +115,9 @@ class Work:
         small = {"amendments": amendments, "intake": intake, "unreadable": bad, "exclusions": exclusions}
         tables = {"read": raw, "records": records}
         for name, frame in small.items():
-            key = digest(name, records.key, digest(frame.write_json()))
+            # Amendments may be as large as the records, whose key says all that shaped them.
+            content = "" if name == "amendments" else frame.write_json()
+            key = digest(name, records.key, digest(content))
             (tables[name],) = store.keyed([name], key, partial(list, [frame]))
         return tables, done
 
@@ -188,6 +191,8 @@ class Work:
             {
                 "name": self.folder.name,
                 "pipeline": self.pipeline.plain(),
+                "sample": self.sample,
+                "files": {name: file_digest(file) for name, file in self._files()},
                 "facts": known,
                 "reports": reports,
                 "code": {module: code(module) for module in ("curate.work", *self.pipeline.modules)},
@@ -196,6 +201,12 @@ class Work:
                 "times": self.clock.stages,
             },
         )
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """The files that shape the run beside its inputs, by the setting that names each."""
+        files = {"exclude": self.pipeline.exclude, "amend": self.pipeline.amend}
+        files |= {f"sources.{source.name}.groups": source.groups for source in self.pipeline.sources}
+        return ((name, file) for name, file in files.items() if file is not None)
 
 
 def _lines_in(file: Path) -> int:

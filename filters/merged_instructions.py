@@ -27,4 +27,4 @@ def merged_instructions(
     Rejects: It is four. 6. Instruction: Name a colour.
     Keeps: The instructions are: stir, pour, wait.
     """
-    return present(text(of), "|".join(_KINDS[kind] for kind in kinds) if kinds else r"[^\s\S]")
+    return present(text(of), "|".join(_KINDS[kind] for kind in kinds))

@@ -22,4 +22,4 @@ def odd_start(*, of: Field = "prompt", kinds: tuple[Kind, ...] = ("punctuation",
     Rejects: Übersetze den Satz.
     Keeps: 3 colours of the rainbow, please.
     """
-    return present(text(of), rf"\A(?:{'|'.join(_KINDS[kind] for kind in kinds)})" if kinds else r"[^\s\S]")
+    return present(text(of), rf"\A(?:{'|'.join(_KINDS[kind] for kind in kinds)})")

@@ -21,4 +21,5 @@ def rate_limited(*, of: Field = "every_response", notices: tuple[str, ...] = _NO
     Rejects: !Too many requests in 1 hour. Try again later.
     Keeps: The server answers "Too many requests in 1 hour. Try again later." when the limit is reached.
     """
-    return present(text(of), rf"(?:\A|\n\n)\s*!?(?:{'|'.join(re.escape(notice) for notice in notices)})")
+    wanted = [re.escape(notice) for notice in notices if notice]
+    return present(text(of), rf"(?:\A|\n\n)\s*!?(?:{'|'.join(wanted)})" if wanted else r"[^\s\S]")

@@ -36,7 +36,7 @@ _PATTERNS: Final[dict[Kind, str]] = {
     "private_key": (
         r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
         r"(?:[\s\\nr\"'+>|]*(?:[A-Za-z-]+: [^\n]*\n|[0-9A-Za-z+/=]{16,}))+"
-        r"(?:[\s\\nr\"'+>|]*-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)?"
+        r"(?:[\s\\nr\"'+>|]*[0-9A-Za-z+/=]{0,15}[\s\\nr\"'+>|]*-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)?"
     ),
     "session": r"eyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}(?:\.[0-9A-Za-z_-]*)?",
     "address": r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/@:<>\"'{}$]*:[^\s/@<>\"'{}$]+@",

@@ -102,6 +102,41 @@ def test_two_lifted_rules_have_a_folder_of_their_own_whatever_their_order(folder
     assert {run.name for run in runs} == {"walk-without-low_score+too_short"}
 
 
+def test_many_lifted_rules_have_a_folder_whose_name_file_systems_take(tmp_path):
+    names = [f"too_short_for_the_purpose_number_{n}" for n in range(10)]
+    rules = "".join(f'{name} = {{ use = "too_short", min_chars = {n} }}\n' for n, name in enumerate(names))
+    file = lay_out(tmp_path, files=("a",), pipeline=PIPELINE.replace("[filters]\n", f"[filters]\n{rules}"))
+    found = [curate.run(file, runs=tmp_path / "runs", without=lifted).name for lifted in (names, names[1:])]
+    assert [name[:21] for name in found] == ["walk-without-10-rules", "walk-without-9-rules-"]
+
+
+def test_evidence_of_several_lines_is_told_on_one(tmp_path):
+    (tmp_path / "data").mkdir()
+    row = {"prompt": "Sing.", "response": "Once.\n" + "and round and\nround it goes again\n" * 6}
+    (tmp_path / "data" / "a.jsonl").write_text(json.dumps(row) + "\n")
+    file = tmp_path / "song.toml"
+    source = '[[source]]\nuse = "jsonl"\npath = "data/*.jsonl"\nlicense = "CC0-1.0"\n'
+    file.write_text(f'name = "song"\n{source}[filters]\nrepeats_itself = {{}}\n')
+    found = curate.ablate(file, runs=tmp_path / "runs")
+    assert found.examples["evidence"].to_list() == ["and round and round it goes again"]
+    assert "  - evidence: and round and round it goes again\n" in (found.run.path / "ablation.md").read_text()
+
+
+def test_a_rule_that_judges_nothing_is_a_row_of_zeros(tmp_path):
+    pipeline = PIPELINE.replace('name = "mine"', 'name = "mine"\nlanguage = "de"')
+    pipeline = pipeline.replace("min_chars = 100", "min_chars = 100_000")
+    found = curate.ablate(lay_out(tmp_path, files=("a",), pipeline=pipeline), runs=tmp_path / "runs").table
+    zeros = found.filter(pl.col("rule").is_in(["first_person", "wrong_language"]))
+    assert zeros["alone"].to_list() == [0, 0]
+    assert zeros.filter(rule="first_person")["judged"].item() == 0
+
+
+@pytest.mark.parametrize("count", ["sample", "workers"])
+def test_a_number_of_nothing_is_refused(folder, count):
+    with pytest.raises(PipelineError, match=f"`{count}` is 0"):
+        curate.ablate(folder / "walk.toml", runs=folder / "runs", **{count: 0})
+
+
 def test_each_rule_counts_what_a_run_without_it_shows(folder, ablation):
     base = {row["id"]: row for row in ablation.run.ledger.collect().to_dicts()}
     kept = {id for id, row in base.items() if row["state"] == "kept"}

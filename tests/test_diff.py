@@ -85,6 +85,40 @@ def test_settings_name_the_innermost_key_that_differs(walked, lifted, tmp_path):
     assert "input.mine/a.jsonl" not in by_name
 
 
+def told(found):
+    return {row["setting"]: (row["a"], row["b"]) for row in found.settings.to_dicts()}
+
+
+def test_a_sample_says_that_it_is_one(folder, walked):
+    sample = curate.run(folder / "walk.toml", runs=walked.path.parent, sample=20)
+    assert told(walked.diff(sample)) == {"sample": ("", "20")}
+
+
+def test_files_beside_the_inputs_differ_by_what_is_in_them(tmp_path):
+    named = 'amend = "edits.jsonl"\nexclude = "out.txt"\n' + PIPELINE.replace(
+        "license =", 'groups = "groups.toml"\nlicense ='
+    )
+    runs = []
+    for word in ("one", "two"):
+        file = lay_out(tmp_path, files=("a",), pipeline=named)
+        edit = {"id": "jsonl:1", "field": "prompt", "text": word, "why": "a test"}
+        (tmp_path / "edits.jsonl").write_text(json.dumps(edit) + "\n")
+        (tmp_path / "out.txt").write_text("jsonl:2\n" if word == "one" else "jsonl:4\n")
+        (tmp_path / "groups.toml").write_text(f'{word} = ["topic-1"]\n')
+        runs.append(curate.run(file, runs=tmp_path / word))
+    assert set(told(runs[0].diff(runs[1]))) == {"file.amend", "file.exclude", "file.sources.mine.groups"}
+
+
+def test_another_order_of_rules_is_a_setting_and_no_other_end(walked, tmp_path):
+    turned = PIPELINE.replace("removed = {}\n", "").replace(
+        "first_person = {}\n", "first_person = {}\nremoved = {}\n"
+    )
+    found = walked.diff(curate.run(lay_out(tmp_path, pipeline=turned), runs=tmp_path / "runs"))
+    (order,) = told(found)
+    assert order == "sources.mine.rules in order"
+    assert found.rows.is_empty()
+
+
 def test_records_in_one_run_only_are_told(walked, tmp_path):
     fewer = curate.run(lay_out(tmp_path, files=("a", "b")), runs=tmp_path / "runs")
     found = walked.diff(fewer)

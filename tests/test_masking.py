@@ -31,6 +31,38 @@ FILTERS = {
             """The word HEY."""
             return present(text(of), "HEY", mask=lambda found: found.replace("HEY", "hey", 1))
         ''',
+    "answered_secret": '''
+        """Finds secrets of those who answer at length."""
+        from curate.api import Field, Verdict, present, rejects, text
+
+        @rejects
+        def answered_secret(*, of: Field = "conversation") -> Verdict:
+            """The letters s3cr3t in a record with a long answer."""
+            long = text("response").str.len_chars() > 10
+            return present(
+                text(of), "s3cr3t", applies=long, mask=lambda found: found.replace("s3cr3t", "<secret>")
+            )
+        ''',
+    "rated_secret": '''
+        """Finds doubtful languages, and masks for no good reason."""
+        from curate.api import Field, Verdict, measured, rejects
+
+        @rejects
+        def rated_secret(*, of: Field = "response") -> Verdict:
+            """A conflict."""
+            evidence = measured("instances", "conflicts", of)
+            return Verdict(evidence, "above", 0, mask=lambda found: found)
+        ''',
+    "loud": '''
+        """Finds shouting by how much there is."""
+        from curate.api import Field, Limit, Verdict, rejects, text
+
+        @rejects
+        def loud(*, of: Field = "response", most: Limit[int] = 1) -> Verdict:
+            """The word HEY more than `most` times."""
+            count = text(of).str.count_matches("HEY")
+            return Verdict(count, "above", most, mask=lambda found: found.replace("HEY", "hey"))
+        ''',
     "unmaskable": '''
         """Finds length."""
         from curate.api import Field, Limit, Verdict, above, rejects, text
@@ -169,6 +201,28 @@ def test_why_says_which_rule_masked(run):
 def test_a_rule_that_cannot_mask_stops_before_data_is_read(run):
     with pytest.raises(PluginError, match="cannot mask"):
         run('unmaskable = { then = "mask" }')
+
+
+def test_a_rule_masks_only_records_that_it_applies_to(run):
+    records = run('answered_secret = { then = "mask" }').records.collect()
+    assert by_id(records, "prompt")["jsonl:1"] == ("What is s3cr3t1?",)
+    assert by_id(records, "response")["jsonl:2"] == ("HEY, it is <secret>2 and <secret>3.",)
+
+
+def test_a_rule_masks_only_what_it_would_reject(run):
+    records = run('loud = { then = "mask" }').records.collect()
+    assert by_id(records, "response")["jsonl:2"] == ("HEY, it is s3cr3t2 and s3cr3t3.",)
+    assert by_id(records, "response")["jsonl:4"] == ("hey hey",)
+
+
+def test_a_rule_on_a_measure_cannot_mask(run):
+    with pytest.raises(PluginError, match="cannot mask"):
+        run('rated_secret = { then = "mask" }')
+
+
+def test_a_rule_on_titles_cannot_mask(run):
+    with pytest.raises(PluginError, match="cannot mask"):
+        run('secret = { then = "mask", of = "title" }')
 
 
 def test_then_is_reject_or_mask(run):

@@ -10,6 +10,7 @@ import polars as pl
 
 from curate.report.books import Json, Tables, collected
 from curate.report.excerpts import WIDTH, excerpt, number
+from curate.views import FIELDS, present_in_record, text
 
 EXAMPLES: Final = 3
 NEAR_MISSES: Final = 2
@@ -43,12 +44,15 @@ def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Jso
     alone, unknown = _alone(tables), _unknown(tables) | unknown_hits
     examples, alone_examples = _examples(tables), _alone_examples(tables)
     sizes = {name: _sizes(tables[name]) for name in ("records", *VERDICTS)}
+    rules = list(rules)
+    fields = {rule["of"] for rule in rules if rule["sense"] == "present" and rule["of"] in FIELDS}
+    having = {of: _sizes(tables["records"].filter(present_in_record(text(of)))) for of in sorted(fields)}
     made = []
     for rule in rules:
         name, table = rule["name"], VERDICTS[bool(rule["measured"])]
         lifted = rule.get("lifted", False)
         spread, overall = _spread(tables[table], rule)
-        judged = _judged(tables, rule, spread, unknown, sizes)
+        judged = _judged(rule, spread, unknown, sizes, having)
         sources = [
             {
                 "source": source,
@@ -221,24 +225,23 @@ def _rounded(row: Json) -> Json:
 
 
 def _judged(
-    tables: Tables,
     rule: Mapping[str, Any],
     spread: Mapping[str, Json],
     unknown: Counts,
     sizes: Mapping[str, Counter[str]],
+    having: Mapping[str, Counter[str]],
 ) -> Counter[str]:
     """Records to which the rule applies, by source.
 
-    Under `present` a missing value says that nothing was found, so the field alone tells to which it applies.
+    Under `present` a missing value says that nothing was found, so all that have the field are counted, also
+    where the rule narrows itself further, as to texts of so many words.
     """
     if rule["sense"] != "present":
         sources = rule["sources"]
         return Counter({s: spread.get(s, {}).get("n", 0) + unknown[rule["name"], s] for s in sources})
     if rule["measured"]:
         return sizes["verdicts_measured"]
-    if rule["of"] in ("response", "context"):
-        return _sizes(tables["records"].filter(pl.col(rule["of"]).is_not_null()))
-    return sizes["records"]
+    return having.get(rule["of"], sizes["records"])
 
 
 def _frequent(table: pl.LazyFrame, rule: Mapping[str, Any]) -> list[Json]:

@@ -25,6 +25,9 @@ PARTS = {
     secret_key: ["AKIAQ7ZK2M5XJ3VNW8RD", "api_key=", "://a:", "@h", "qT7vLx02MnRw8ZpKd31cYhB5", "eyJhbGciOi."],
 }
 
+# The last line of most keys is a short one.
+PEM = f"-----BEGIN PRIVATE KEY-----\n{'mQ7x' * 16}\n{'Zk28' * 16}\nQ7ab==\n-----END PRIVATE KEY-----"
+
 
 def texts(rule):
     part = st.sampled_from([*PARTS[rule], *" .,:;-/()<>\"'\n0aZ", "\n\n"])
@@ -84,6 +87,8 @@ def test_every_turn_of_a_conversation_is_read():
         (card_number, "4539 5787 6362 1486 12/27", "<card number> 12/27"),
         (secret_key, "psql postgres://app:app@app.org/app", "psql postgres://app:<secret>@app.org/app"),
         (secret_key, "{'api_key': 'qT7vLx02MnRw8ZpKd31cYhB5'}", "{'api_key': '<secret>'}"),
+        (secret_key, f"See:\n{PEM}\nDone.", "See:\n<secret>\nDone."),
+        (secret_key, f"KEY={PEM!r}", "KEY='<secret>'"),
     ],
 )
 def test_a_mask_hides_each_and_nothing_else(rule, text, masked):

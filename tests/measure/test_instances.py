@@ -46,6 +46,11 @@ def test_no_input_is_no_conflict():
     assert instances(frame(rows))["conflicts"].to_list() == [0, 0]
 
 
+def test_no_output_conflicts_with_none():
+    rows = [("task", "1", "odd"), ("task", "1", None), ("task", "1", None)]
+    assert instances(frame(rows))["conflicts"].to_list() == [0, 0, 0]
+
+
 def test_equal_instances_share_a_place_and_conflict_with_nobody():
     rows = [("task", "1", "odd"), ("task", "2", "even"), ("task", "1", "odd"), ("task", "3", "odd")]
     made = instances(frame(rows))

@@ -97,6 +97,15 @@ def test_a_rule_says_what_it_judged_hit_and_hit_alone(job):
     assert by_source["tasks"]["evidence"] | {"n": 5, "median": 10} == by_source["tasks"]["evidence"]
 
 
+def test_a_rule_on_every_response_has_judged_only_records_with_a_response(job):
+    tables, facts = job()
+    rule = next(rule for rule in facts["rules"] if rule["name"] == "first_person")
+    rule["of"] = "every_response"
+    assert rule_of(numbers(tables, facts), "first_person")["judged"] == 17
+    rule["of"] = "conversation"
+    assert rule_of(numbers(tables, facts), "first_person")["judged"] == 18
+
+
 def test_a_limit_may_be_one_for_all_sources(job):
     tables, facts = job()
     facts["rules"][0]["limit"] = 1200
