@@ -43,6 +43,8 @@ def main(name: str, each: int, chars: int, out: Path, *, held_out: bool) -> None
         drawn.filter(pl.col("stratum") == stratum).sort("draw", "id").head(each) for stratum in STRATA
     )
     if held_out:
+        # Another chance than the one they were drawn by, which is small in large strata.
+        drawn = drawn.with_columns(mix(drawn["draw"], seed_for(SEED, "decisions.order")).alias("draw"))
         drawn = drawn.sort("draw", "id")
     pages = [f"# {name}\n\n{question.fault}\n\nPool: {sizes}; kinds: {question.kinds}\n"]
     for number, row in enumerate(drawn.iter_rows(named=True), 1):
