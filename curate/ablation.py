@@ -72,9 +72,9 @@ class Ablation:
 
     `table`: a row a rule. `judged` and `rejected`: records, whatever other rules say, and also those excluded, as
     by a sample. `alone`: records, not excluded, that no other rule rejects; lifting the rule frees them, and the
-    columns `then_…` say how those end. `gained` and
-    `lost`: records that are kept only without the rule, and only with it. `masked`: records that it masks.
-    `examples`: a few freed records of each rule, those first that are then kept.
+    columns `then_…` say how those end. `gained` and `lost`: records that are kept only without the rule, and only
+    with it. `masked`: records that it masks. `examples`: a few freed records of each rule, those first that are
+    then kept.
     """
 
     run: Run

@@ -24,7 +24,7 @@ from curate.pipeline import Rule
 from curate.read import ReadInput
 from curate.record import CONTENT, SCHEMA
 from curate.store import Part, Store, Table
-from curate.tables import AMENDMENTS, INTAKE
+from curate.tables import AMENDMENTS, HAND, INTAKE
 
 TABLE: Final = "records"
 
@@ -194,7 +194,7 @@ def _edited(frame: pl.DataFrame, edits: Iterable[Edit]) -> tuple[pl.DataFrame, l
                 "field": edit.field,
                 "before": before,
                 "after": edit.text,
-                "by": "hand",
+                "by": HAND,
                 "why": edit.why,
             }
         )

@@ -52,7 +52,7 @@ def _known(source: SourceCall) -> list[Rule]:
 
 
 def _measures(rule: Rule) -> list[str]:
-    return needed([rule.verdict.evidence], "measure")
+    return needed(rule.verdict.reads, "measure")
 
 
 def _subject(name: str) -> tuple[str, str]:
@@ -70,7 +70,7 @@ def evidence(records: pl.LazyFrame, rules: Sequence[Rule]) -> pl.LazyFrame:
     # Prefixed names keep rules apart from the record's columns that later rules still read.
     shown = {rule.name: f"evidence:{rule.name}" for rule in rules}
     applies = {rule.name: f"applies:{rule.name}" for rule in rules}
-    scan = with_views(records, [rule.verdict.evidence for rule in rules])
+    scan = with_views(records, [each for rule in rules for each in rule.verdict.reads])
     scan = scan.with_columns(
         *(rule.verdict.evidence.alias(shown[rule.name]) for rule in rules),
         *(_applies(rule).alias(applies[rule.name]) for rule in rules),

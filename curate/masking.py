@@ -16,10 +16,12 @@ from curate.keys import digest
 from curate.pipeline import Rule
 from curate.record import SCHEMA
 from curate.tables import AMENDMENTS
-from curate.verdict import Mask
-from curate.views import PARTS_OF, present_in_record, with_views
+from curate.verdict import Mask, rejects_when
+from curate.views import PARTS_OF, needed, present_in_record, with_views
 
 _HISTORY: Final = "history"
+
+_NEXT: Final = 'leave out `then = "mask"`: it then rejects; a filter of your own masks by `spans` of curate.api'
 
 # Of one record: the field, its text before and after.
 _Change = tuple[str, str, str]
@@ -55,9 +57,11 @@ def masks(records: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
 def mask_of(rule: Rule) -> Mask:
     """The rule's mask. Raises `PluginError` where it has none, or looks at no field of a record."""
     mask = rule.verdict.mask
-    if mask is None or rule.parameters.get("of") not in PARTS_OF:
+    # Measures are taken later, of what the masks have left.
+    measured = needed(rule.verdict.reads, "measure")
+    if mask is None or measured or rule.parameters.get("of") not in PARTS_OF:
         what = f"the filter {rule.use!r} cannot mask"
-        raise PluginError(what, where=f"the rule {rule.name!r}", next='leave out `then = "mask"`: it then rejects')
+        raise PluginError(what, where=f"the rule {rule.name!r}", next=_NEXT)
     return mask
 
 
@@ -73,10 +77,13 @@ def amended(records: pl.DataFrame, amendments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _hits(records: pl.DataFrame, rule: Rule) -> pl.DataFrame:
-    evidence = rule.verdict.evidence
-    applies = present_in_record(evidence)
-    scan = with_views(records.lazy(), [evidence])
-    ids = scan.filter(applies & evidence.is_not_null()).select("id").collect()
+    """The records that the rule would reject."""
+    verdict = rule.verdict
+    applies = present_in_record(verdict.evidence)
+    if verdict.applies is not None:
+        applies = applies & verdict.applies
+    scan = with_views(records.lazy(), verdict.reads)
+    ids = scan.filter(applies & rejects_when(verdict, verdict.evidence)).select("id").collect()
     return records.join(ids, on="id", how="semi", maintain_order="left")
 
 

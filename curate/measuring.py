@@ -58,7 +58,7 @@ def wanted(pipeline: Pipeline) -> list[Wanted]:
     """The measures that the pipeline's rules read, in alphabetical order."""
     sources: dict[tuple[str, str], set[str]] = {}
     for source in pipeline.sources:
-        for name in needed([rule.verdict.evidence for rule in on_measures(source)], "measure"):
+        for name in needed([each for rule in on_measures(source) for each in rule.verdict.reads], "measure"):
             _, measure, of, _ = name.split(":")
             sources.setdefault((measure, of), set()).add(source.name)
     return [

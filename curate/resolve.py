@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,8 +18,11 @@ from curate import registry
 from curate.errors import CurateError, PipelineError, nearest
 from curate.files import holds_files, matching
 from curate.pipeline import Call, DedupCall, Pipeline, Quota, Rule, SourceCall
-from curate.tables import EVIDENCE, VERDICTS
+from curate.tables import EVIDENCE, HAND, VERDICTS
 from curate.toml_lines import KeyPath, key_lines
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -183,6 +186,8 @@ class _Reader:
         if not isinstance(value, dict):
             raise self._error(f"a rule is a table of parameters, or false; this is {value!r}", at)
         self._check_name(name, at)
+        if name == HAND:
+            raise self._error(f"{name!r} cannot be a rule's name", at, "edits made by hand go by it")
         if name in _COLUMNS:
             raise self._error(f"{name!r} cannot be a rule's name", at, "the tables of verdicts have such a column")
         given = dict(value)
@@ -289,18 +294,44 @@ class _Reader:
                 raise self._error(f"there is no key {key!r} here", path, nearest(key, valid)) from None
             if first["type"] == "missing":
                 raise self._error(f"the key {key!r} is missing", path) from None
-            raise self._error(f"{key!r} is {first['input']!r}: {first['msg'].lower()}", path) from None
+            # An item of an array is named with the array: its number alone says nothing.
+            key = _last_name(path)
+            said, what_next = _said(first)
+            raise self._error(f"{key!r} is {first['input']!r}: {said}", path, what_next) from None
 
     def _error(self, what: str, at: KeyPath, next: str = "") -> PipelineError:
         return PipelineError(what, where=self._where(at), next=next)
 
     def _where(self, at: KeyPath) -> str:
-        dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at).removeprefix(".")
+        dotted = _dotted(at).removeprefix(".")
         known = at
         while known and known not in self.lines:
             known = known[:-1]
         line = f", line {self.lines[known]}" if known else ""
         return f"{self.file}{line}" + (f", key {dotted}" if dotted else "")
+
+
+def _dotted(at: KeyPath) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at)
+
+
+def _last_name(path: KeyPath) -> str:
+    return re.sub(r".*\.", "", _dotted(path))
+
+
+def _said(error: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with a value, in words of a pipeline, and what to do next where more can be said."""
+    given = error["input"]
+    match error["type"]:
+        case "too_short":
+            return f"at least {error['ctx']['min_length']} is needed", ""
+        case "literal_error" if isinstance(given, str):
+            valid = re.findall("'([^']*)'", error["ctx"]["expected"])
+            return error["msg"].lower(), nearest(given, valid)
+        case "string_type" if error["loc"][-1:] == ("path",) and isinstance(given, list):
+            return error["msg"].lower(), 'a pattern such as "dumps/*.7z" matches several; else one [[source]] each'
+        case _:
+            return error["msg"].lower(), ""
 
 
 def _plain_location(location: tuple[str | int, ...]) -> KeyPath:

@@ -41,6 +41,8 @@ UNREADABLE: Final = pl.Schema(
     }
 )
 
+# What stands in `by` of an amendment that no rule made.
+HAND: Final = "hand"
 # One row for each changed field of a record.
 AMENDMENTS: Final = pl.Schema(
     {

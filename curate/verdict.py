@@ -45,6 +45,11 @@ class Verdict:
     applies: pl.Expr | None = None
     mask: Mask | None = None
 
+    @property
+    def reads(self) -> list[pl.Expr]:
+        """The expressions whose views must be there."""
+        return [self.evidence] if self.applies is None else [self.evidence, self.applies]
+
 
 def below(evidence: pl.Expr, limit: float, *, applies: pl.Expr | None = None) -> Verdict:
     """Reject where the evidence is less than the limit."""

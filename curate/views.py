@@ -21,17 +21,22 @@ FIELDS: Final = get_args(Field)
 
 # What is not the author's own prose, in the order in which it goes: code before the rest, since code may hold
 # quotes and dollars. Rust's regex engine has no look-around, so what must stand before or after is put back.
-# None counts repetitions, which would make the automaton large and slow.
+# None counts repetitions, which would make the automaton large and slow; and each that may run to the end of the
+# text stands alone, since an opening without its end is searched for again after every match of another.
 _NOT_PROSE: Final = (
     # Code between fences. Any fence ends it, wherever it stands: people open them in mid-sentence. The longer
     # fence is tried first, because it is there to quote the shorter.
-    (r"(?s)````+.*?````+|```.*?```|~~~[^\n]*\n.*?\n[ \t]*~~~+", " "),
+    (r"(?s)````+.*?````+|```.*?```", " "),
+    (r"(?s)~~~[^\n]*\n.*?\n[ \t]*~~~+", " "),
     (r"(?s)```[^`\n]*\n.*", " "),
     # A quoted line, also as an item of a list.
     (r"(?m)^[ \t]*(?:(?:[-*+]|[0-9]+[.)])[ \t]+)?>.*$", " "),
     (r"``[^\n]*?``|`[^`\n]+`", " "),
     # TeX. A dollar before a space closes nothing, and one before a number may be money: then no words follow.
-    (r"(?s)\$\$.*?\$\$|\\\(.*?\\\)|\\\[.*?\\\]|\\begin\{.*?\\end\{[^}\n]*\}", " "),
+    (r"(?s)\$\$.*?\$\$", " "),
+    (r"(?s)\\\(.*?\\\)", " "),
+    (r"(?s)\\\[.*?\\\]", " "),
+    (r"(?s)\\begin\{.*?\\end\{[^}\n]*\}", " "),
     (r"\$[^\s$0-9](?:[^$\n]*[^\s$\\(])?\$|\$[0-9](?:[^$\n ]| +[^$\n a-zA-Z])*\$", " "),
     # Words in quotation marks, which may go on in the next line but not in the next paragraph. A straight mark
     # opens after a space or a bracket and before a word, so that 12" is no quotation.

@@ -14,6 +14,7 @@ from curate.errors import CurateError, nearest
 from curate.record import message
 
 _WIDTH: Final = 96  # characters of a text that are shown
+_CHANGE: Final = 48  # the same of a change, on either side
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,28 @@ def _read(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _amended(table: Callable[[str], pl.LazyFrame], id: str) -> list[tuple[str, str]]:
     changes = table("amendments").filter(pl.col("id") == id).collect().to_dicts()
-    return [("amended", f"{change['field']}, by {change['by']}: {change['why']}") for change in changes]
+    return [("amended", f"{each['field']}, by {each['by']}: {each['why']}, {_change(each)}") for each in changes]
+
+
+def _change(amendment: dict[str, Any]) -> str:
+    """What an amendment took out of a text, and what it put in, from the first change to the last."""
+    before, after = amendment["before"] or "", amendment["after"] or ""
+    start = _shared(before, after)
+    end = _shared(before[start:][::-1], after[start:][::-1])
+    was, now = (_spelt(text[start : len(text) - end]) for text in (before, after))
+    return f"“{_short(was, _CHANGE)}” → “{_short(now, _CHANGE)}”"
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _spelt(text: str) -> str:
+    """The text with characters that nobody sees as their escapes."""
+    return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
 
 
 def _judged(
@@ -171,6 +193,6 @@ def _value(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) or not value.is_integer() else f"{value:,.0f}"
 
 
-def _short(text: str) -> str:
+def _short(text: str, width: int = _WIDTH) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
+    return line if len(line) <= width else line[: width - 1] + "…"

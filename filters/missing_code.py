@@ -29,5 +29,7 @@ def missing_code(*, of: Field = "prompt") -> Verdict:
     Keeps: Write a function that adds two numbers.
     """
     points = text(of).str.extract(f"({_ABOUT_CODE})", 1)
-    bare = pl.col("context").is_null() & ~text(of).str.contains(_CODE)
+    # Earlier turns may have shown the code.
+    first = pl.col("context").is_null() & (pl.col("history").list.len() == 0)
+    bare = first & ~text(of).str.contains(_CODE)
     return Verdict(pl.when(bare).then(points), "present", None)

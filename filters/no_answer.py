@@ -28,4 +28,5 @@ def no_answer(*, of: Field = "response") -> Verdict:
     Keeps: None of the above.
     Keeps: The file has no output.
     """
-    return present(text(of), rf"\A[\s<\[({{]*{_SAID}{_REASON}[\s>\])}}.!]*\z")
+    nothing = rf"\A[\s<\[({{]*{_SAID}{_REASON}[\s>\])}}.!]*\z"
+    return present(text(of), rf"{nothing}|\A\s*<(?i:no[ _-]?output)>[^\n]*\z")

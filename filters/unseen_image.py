@@ -13,11 +13,17 @@ _KINDS: Final = {
     "published": r"!\[.*\]\(http|img[ ]?src=|image:",
     "embedded": r"!\[[^\]\n]*\]\(http|<img ?src=|(?:\A|\n|\()[Ii]mage: ?(?:http|\[|<|\n|\z)",
     "stand_in": (
-        r"[\[(<] ?(?i:insert |include |attach(?:ed)? |an? |the |link to |sample |(?:image|picture|photo)s? of )*"
+        # In code, round brackets hold arguments and square ones an index.
+        r"(?:(?:\A|\n|: ?|: ?\n)\(|(?:\A|[^\w)\]])[\[<]) ?"
+        r"(?i:insert |include |attach(?:ed)? |an? |the |link to |sample |(?:image|picture|photo)s? of )*"
         rf"(?i:{_THING})(?i:s?)(?: [^\])>\n]*)?[\])>](?:[^(]|\z)"
         rf"|(?:\A|\n)(?i:attached (?:{_THING})s?)(?: of [^\n]*)?(?:\n|\z)"
     ),
-    "file": r"[\w-]+\.(?i:jpe?g|png|gif|bmp|svg|webp)\b",
+    # Alone in its line, or at the end of a few words. Quoted, or inside code, it is not what the task is about.
+    "file": (
+        r"(?:\A|\n)(?:[^\n\"'{};=]{0,40}[ :(<\[])?[^\s\"'{};]*[\w-]"
+        r"\.(?i:jpe?g|png|gif|bmp|svg|webp)(?:[?#][^\s\"']*)?[\])>]*\s*(?:\n|\z)"
+    ),
 }
 # An instruction that points at an image and neither says what it shows nor quotes.
 _POINTS: Final = (
@@ -40,9 +46,9 @@ def unseen_image(
 
     Why: AlpacaDataCleaned lists image tasks among Alpaca's defects (gururise/AlpacaDataCleaned, README).
     `published` is its pattern (tools): `![…](http`, `img src=` and `image:` anywhere, which also hits one that
-    is told of. `embedded` is the same where no words follow; `file` is the name of an image file, `stand_in`
-    brackets for an image, as in [photo of a car]. `missing` is an instruction about "this photo" without an
-    input, at the start of a conversation. HTML that is asked for is hit as well.
+    is told of. `embedded` is the same where no words follow; `file` is the name of an image file in a line of its
+    own, `stand_in` brackets for an image, as in [photo of a car]. `missing` is an instruction about "this photo"
+    without an input, at the start of a conversation. HTML that is asked for is hit as well.
     Rejects: ![A logo](https://example.org/logo)
     Rejects: The flag in [Insert Photograph Here] is red.
     Keeps: An image: a boat that nobody steers.

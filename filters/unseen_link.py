@@ -14,13 +14,14 @@ _ALONE: Final = r"(?i)\A[^\n]{0,40}?(?:https?://|www\.)\S+\s*\z"
 _AT_THE_END: Final = r"(?i)[:\s](?:https?://|www\.)\S+\s*\z"
 # What was to be the link, or put in its place: [Link to article], (insert essay), <attached table>.
 _STAND_IN: Final = (
-    r"(?i)\A\s*[\[(<]\s*(?:input: ?)?(?:an? |the )?(?:website |article )?(?:link to|link|url|insert|attach|attached)\b"
-    r"[^\n\[\]()<>{}=:/]*[\])>]\s*\z"
+    r"(?i)\A\s*[\[(<]\s*(?:input: ?)?(?:an? |the )?(?:website |article )?"
+    r"(?:link to|link|url|insert|attach|attached)\b[^\n\[\]()<>{}=:/]*[\])>]\s*\z"
 )
 _READS: Final = (
     r"(?i)\b(?:summar\w+|describ\w+|analy[sz]e|classify|evaluate|review|explain|identify|critique|rewrite|"
-    r"paraphrase|read|visit|open|click|check|compare|rate|caption|articles?|website|webpage|web page|homepage|page|"
-    r"post|blog|video|paper|content|contents|trailer|song|study|artwork|art|painting|photo|pdf|spreadsheet|dataset)\b"
+    r"paraphrase|read|visit|open|click|check|compare|rate|caption|articles?|website|webpage|web page|homepage|"
+    r"page|post|blog|video|paper|content|contents|trailer|song|study|artwork|art|painting|photo|pdf|spreadsheet|"
+    r"dataset)\b"
 )
 _ADDRESS: Final = r"(?i)\b(?:URLs?|domain|hyperlink|link)\b"
 _BEHIND: Final = (

@@ -33,18 +33,19 @@ FILTERS = {
         ''',
     "answered_secret": '''
         """Finds secrets of those who answer at length."""
+        import polars as pl
         from curate.api import Field, Verdict, present, rejects, text
 
         @rejects
         def answered_secret(*, of: Field = "conversation") -> Verdict:
             """The letters s3cr3t in a record with a long answer."""
-            long = text("response").str.len_chars() > 10
+            long = pl.col("response").str.len_chars() > 10
             return present(
                 text(of), "s3cr3t", applies=long, mask=lambda found: found.replace("s3cr3t", "<secret>")
             )
         ''',
     "rated_secret": '''
-        """Finds doubtful languages, and masks for no good reason."""
+        """Finds conflicts, and would mask them."""
         from curate.api import Field, Verdict, measured, rejects
 
         @rejects
@@ -194,8 +195,16 @@ def test_a_second_run_masks_nothing_again_and_says_the_same(run):
     assert second.table("amendments").collect().equals(amendments)
 
 
-def test_why_says_which_rule_masked(run):
-    assert "prompt, by secret: masked" in str(run('secret = { then = "mask" }').why("jsonl:1"))
+def test_the_report_says_how_many_records_a_rule_masked(run):
+    made = run('secret = { then = "mask" }')
+    (rule,) = made.numbers["rules"]
+    assert (rule["masked"], rule["hit"]) == (3, 0)
+    assert "It masked what it found in 3 records" in (made.path / "report.html").read_text("utf-8")
+
+
+def test_why_says_which_rule_masked_and_what(run):
+    said = str(run('secret = { then = "mask" }').why("jsonl:1"))
+    assert "prompt, by secret: masked, “s3cr3t1” → “<secret>”" in said
 
 
 def test_a_rule_that_cannot_mask_stops_before_data_is_read(run):

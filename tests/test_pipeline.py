@@ -106,6 +106,10 @@ MISTAKES = {
         'name = "x"\n' + SOURCE + '[filters]\nreasons = { use = "too_short" }\n',
         ["'reasons' cannot be a rule's name", "line 7"],
     ),
+    "a rule named like edits by hand": (
+        'name = "x"\n' + SOURCE + '[filters]\nhand = { use = "too_short" }\n',
+        ["'hand' cannot be a rule's name", "line 7", "edits made by hand go by it"],
+    ),
     "two sources with one name": (
         'name = "x"\n' + SOURCE + SOURCE,
         ["two sources are called 'mine'", "key source[1]", "give each its own `name`"],

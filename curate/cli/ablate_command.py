@@ -31,7 +31,13 @@ _HEADS: Final = {
     "lost": "loss",
     "masked": "masks",
 }
-_WHERE_ANY: Final = ("then_contaminated", "masked")  # columns shown only where they count something
+_WHERE_ANY: Final = (
+    "then_rejected",
+    "then_duplicate",
+    "then_contaminated",
+    "then_not_drawn",
+    "masked",
+)  # columns shown only where they count something
 
 
 @click.command("ablate")
@@ -76,7 +82,8 @@ def command(
     console.print(_table(made))
     console.print(
         "\nalone: what no other rule rejects; → what becomes of it without the rule: rejected by a rule on"
-        " measures, a duplicate, not drawn, or kept. gain, loss: what the set gains and loses without the rule.",
+        " measures, a duplicate, not drawn, or kept, as far as there is any. gain, loss: what the set gains and"
+        " loses without the rule. Was it right? ablation.md has examples for each rule.",
         style="dim",
     )
     if examples:

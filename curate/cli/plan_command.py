@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from curate.cli.options import PLUGINS, RUNS, WITHOUT
@@ -41,23 +42,28 @@ def command(pipeline: Path, plugins: tuple[Path, ...], without: tuple[str, ...],
         for rule in source.rules:
             stands_aside = "" if rule.applies_to(source.language) else f" (not for texts in {source.language})"
             lifted = " (lifted)" if rule.lifted else ""
-            call = _call(rule.use, rule.parameters) + stands_aside + lifted
+            masks = " (masks)" if rule.then == "mask" else ""
+            call = _call(rule.use, rule.parameters) + masks + stands_aside + lifted
             rules.add_row(rule.name, source.name, escape(call))
     console.print(rules)
     console.print("\nThen")
     for dedup in resolved.dedups:
         call = escape(_call(dedup.use, dedup.parameters))
-        console.print(f"  drop duplicates of the {dedup.on}: {call}, keeping by {', '.join(resolved.keep)}")
+        _step(console, f"drop duplicates of the {dedup.on}: {call}, keeping by {', '.join(resolved.keep)}")
     for quota in resolved.quotas:
         take = "all" if quota.take is None else f"{quota.take:,}"
-        console.print(f"  draw {take} from {quota.source} for {quota.split} ({quota.name}), by {quota.prefer}")
+        _step(console, f"draw {take} from {quota.source} for {quota.split} ({quota.name}), by {quota.prefer}")
     for export in resolved.exports:
-        console.print(f"  write {escape(_call(export.use, export.parameters))}")
+        _step(console, f"write {escape(_call(export.use, export.parameters))}")
     estimate = planned.estimate
     console.print(
         f"\nTo read and judge: about {estimate.seconds:,.0f} s, {_size(estimate.disk)} of disk and"
         f" {_size(estimate.memory)} of memory on {estimate.cores} cores. Measures come on top."
     )
+
+
+def _step(console: Console, line: str) -> None:
+    console.print(Padding(line, (0, 0, 0, 2)))
 
 
 def _call(use: str, parameters: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from curate.cli.diff_command import visible
 from curate.errors import CurateError
 
 
@@ -18,7 +19,13 @@ def command(run_and_id: tuple[str, ...]) -> None:
     *folders, id = run_and_id
     if len(folders) > 1:
         raise click.UsageError("too many arguments: give a run folder and an id, or an id")
-    click.echo(str(load(folders[0] if folders else _newest()).why(id)))
+    run = load(folders[0] if folders else _newest())
+    try:
+        said = str(run.why(id))
+    except CurateError as error:
+        # Without RUN, nobody has said which run was looked at.
+        raise type(error)(error.what, where=f"{run.path}, {error.where}", next=error.next) from None
+    click.echo("\n".join(map(visible, said.split("\n"))))
 
 
 def _newest() -> Path:

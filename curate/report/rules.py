@@ -43,6 +43,7 @@ def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Jso
     hits, unknown_hits = _hits(tables)
     alone, unknown = _alone(tables), _unknown(tables) | unknown_hits
     examples, alone_examples = _examples(tables), _alone_examples(tables)
+    masked = dict(collected(tables["amendments"].group_by("by").agg(pl.col("id").n_unique())).iter_rows())
     sizes = {name: _sizes(tables[name]) for name in ("records", *VERDICTS)}
     rules = list(rules)
     fields = {rule["of"] for rule in rules if rule["sense"] == "present" and rule["of"] in FIELDS}
@@ -71,7 +72,7 @@ def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Jso
         }
         made.append(
             {key: rule[key] for key in ("name", "use", "of", "sense", "measured", "summary")}
-            | {"lifted": lifted}
+            | {"lifted": lifted, "masked": masked.get(name, 0)}
             | totals
             | {
                 "not_judged": _not_judged(rule, sizes) if rule["measured"] else 0,

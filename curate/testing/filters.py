@@ -148,12 +148,12 @@ def _frame(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def _evaluate(verdict: Verdict, records: pl.DataFrame) -> pl.DataFrame:
-    missing = [name for name in needed([verdict.evidence], "measure") if name not in records.columns]
+    missing = [name for name in needed(verdict.reads, "measure") if name not in records.columns]
     scan = records.lazy().with_columns(pl.lit(None).alias(name) for name in missing)
     applies = present_in_record(verdict.evidence)
     if verdict.applies is not None:
         applies = applies & verdict.applies
-    scan = with_views(scan, [verdict.evidence]).select(
+    scan = with_views(scan, verdict.reads).select(
         "id", verdict.evidence.alias("evidence"), applies.fill_null(value=False).alias("applies")
     )
     if scan.collect_schema()["evidence"].is_float():
@@ -202,7 +202,7 @@ def _check_row_local(name: str, verdict: Verdict) -> None:
 def _check_answers(name: str, verdict: Verdict) -> None:
     found = _evaluate(verdict, _strange_records())
     dtype = found.schema["evidence"]
-    measured = bool(needed([verdict.evidence], "measure"))
+    measured = bool(needed(verdict.reads, "measure"))
     known = dtype == pl.String or dtype.is_numeric() or (measured and dtype == pl.Null)
     law(known, f"{name}: evidence is a number or a text, not {dtype}")
     reads_text = not measured and bool(needed([verdict.evidence], "text") + needed([verdict.evidence], "prose"))

@@ -31,6 +31,18 @@ def test_a_sound_filter_passes():
     check_filter(named_like_its_file(shouting))
 
 
+def test_a_rule_may_read_a_text_only_to_see_whether_it_applies():
+    @rejects
+    def brief(*, min_chars: Limit[int] = 20) -> Verdict:
+        """A short answer to a question."""
+        chars = text("response").str.len_chars().cast(pl.Int64)
+        return below(chars, min_chars, applies=text("prompt").str.contains(r"\?"))
+
+    check_filter(named_like_its_file(brief))
+    frame = records([{"id": mark, "prompt": f"Why{mark}", "response": "So."} for mark in "?!"])
+    assert evaluate(brief, frame)["rejected"].to_list() == ["yes", "does not apply"]
+
+
 @pytest.mark.parametrize(
     "evidence",
     [
