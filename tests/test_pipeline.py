@@ -94,6 +94,18 @@ MISTAKES = {
         'name = "x"\n' + SOURCE + '[filters]\ntoo_short = { min_chars = "3" }\n',
         ["'min_chars' is '3'", "valid integer", "line 7"],
     ),
+    "wrong item": (
+        'name = "x"\n' + SOURCE + '[filters]\nunseen_image = { kinds = ["file", "embeded"] }\n',
+        ["'kinds[1]' is 'embeded'", "line 7, key filters.unseen_image.kinds[1]", "did you mean 'embedded'?"],
+    ),
+    "no item": (
+        'name = "x"\n' + SOURCE + "[filters]\nunseen_image = { kinds = [] }\n",
+        ["'kinds' is []: at least 1 is needed", "line 7"],
+    ),
+    "several paths": (
+        'name = "x"\n[[source]]\nuse = "jsonl"\npath = ["a.jsonl", "b.jsonl"]\n',
+        ["'path' is ['a.jsonl', 'b.jsonl']", "line 4", "matches several"],
+    ),
     "wrong field": (
         'name = "x"\n' + SOURCE + '[filters]\ntoo_short = { of = "answer" }\n',
         ["'of' is 'answer'", "'response'"],
