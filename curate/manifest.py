@@ -77,6 +77,8 @@ def read_manifest(run: Path) -> dict[str, Any]:
             where=str(run),
             next=f"in it are the runs {', '.join(within)}",
         )
+    if not file.exists() and not (run / "stages").is_dir():
+        raise ReproducibilityError("this is no run folder", where=str(run), next="runs lie in `runs/<name>`")
     if not file.exists():
         raise ReproducibilityError(
             "the run is not finished", where=str(run), next="start it again: it goes on where it was"

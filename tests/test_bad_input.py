@@ -169,7 +169,7 @@ def test_without_the_report_extra_the_set_is_made_and_the_install_line_is_said(t
 
 
 def test_an_unfinished_run_says_how_to_finish_it(tmp_path):
-    (tmp_path / "runs" / "x").mkdir(parents=True)
+    (tmp_path / "runs" / "x" / "stages").mkdir(parents=True)
     with pytest.raises(ReproducibilityError, match="not finished"):
         curate.load(tmp_path / "runs" / "x")
 

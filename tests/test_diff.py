@@ -150,9 +150,11 @@ def test_ranges_of_ids_change_nothing(walked, lifted, monkeypatch):
 def test_what_cannot_be_compared_is_named(walked, tmp_path):
     with pytest.raises(ReproducibilityError, match="there is no such run folder"):
         curate.load(tmp_path / "nothing")
-    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "stages").mkdir(parents=True)
     with pytest.raises(CurateError, match="the run is not finished"):
         walked.diff(curate.load(tmp_path / "begun"))
+    with pytest.raises(CurateError, match="this is no run folder"):
+        walked.diff(curate.load(tmp_path))
     tables = {name: table for name, table in walked.manifest["tables"].items() if name != "verdicts"}
     older = curate.Run(walked.path, walked.manifest | {"tables": tables})
     with pytest.raises(ReproducibilityError, match="it has no table 'verdicts'"):
