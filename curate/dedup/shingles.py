@@ -1,4 +1,4 @@
-"""Texts as sets of shingles: the runs of neighbouring words by which two texts are compared.
+"""Texts as sets of shingles: the runs of neighbouring words, or characters, by which two texts are compared.
 
 A word is a run of letters, marks and digits. Chinese, Japanese, Thai, Lao, Khmer and Burmese are written
 without spaces, so there each character is a word. Marks that end a sentence or quote are no words, because
@@ -7,22 +7,28 @@ twins differ in them for no reason; all other signs are, because `2 * (3 + 4)` i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.keys import chained, text_hashes
+from curate.dedup import characters
 
-UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_UNSAID: Final = r"_.,;:!?\"'…“”„‘’«»‹›。、，．；：！？「」『』،؛؟۔।"
-_WORD: Final = rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}_--[{UNSPACED}]]+|[\p{{P}}\p{{S}}--[{_UNSAID}]]"
+Unit = Literal["word", "character"]
 
-# Characters that are taken apart at a time: their words and shingles need about thirty bytes a character.
-_BLOCK: Final = 8_000_000
+UNSPACED: Final = characters.UNSPACED
+
+Made = TypeVar("Made")
+
+# Bytes of text that one core takes apart at a time, unless one text has more. About forty times as many are the
+# most that its characters' places and hashes can need meanwhile; words need a fifth of that.
+_BLOCK: Final = 4_000_000
 
 
 def normalised(texts: pl.Series, *, ignore_case: bool = True) -> pl.Series:
@@ -54,88 +60,85 @@ class Shingles:
         """How many shingles each text has. Shape (n,)."""
         return np.diff(self.starts)
 
-    def only(self, wanted: NDArray[np.bool_]) -> Shingles:
-        """The same texts, of which those that are not wanted are emptied to free memory."""
-        sizes = self.sizes()
-        return Shingles(self.hashes[np.repeat(wanted, sizes)], _starts(np.where(wanted, sizes, 0)))
 
-    def shared(self) -> Shingles:
-        """The same texts with only those shingles that at least two of them have."""
-        _, number, texts = np.unique(self.hashes, return_inverse=True, return_counts=True)
-        wanted = texts[number] > 1
-        rows = np.repeat(np.arange(len(self.starts) - 1), self.sizes())
-        return Shingles(self.hashes[wanted], _starts(np.bincount(rows[wanted], minlength=len(self.starts) - 1)))
+def shingled(texts: pl.Series, *, size: int, unit: Unit = "word") -> Shingles:
+    """The shingles of `size` words, or characters, of texts, none of which may be null. No text is without one.
 
-
-def shingled(texts: Sequence[str], size: int) -> Shingles:
-    """The shingles of `size` words of each text. No text is without one.
-
-    A text of fewer words is one shingle, all its words; one without any word is one shingle, itself.
+    A text of fewer words is one shingle, all its words; one without any word is one shingle, all its characters.
+    Texts are `normalised` before they are taken apart.
     """
-    made = [_block(block, size) for block in _blocks(texts)]
-    if not made:
-        return Shingles(np.empty(0, np.uint64), np.zeros(1, np.int64))
-    return Shingles(
-        np.concatenate([block.hashes for block in made]),
-        _starts(np.concatenate([block.sizes() for block in made])),
-    )
+    nothing = np.empty(0, np.uint32)
+
+    def block(rows: slice) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        data, starts, table = buffers(texts[rows])
+        counts = np.empty(len(starts) - 1, np.int64)
+        hashes = np.empty(len(data) + len(counts), np.uint64)
+        kernels, by_character = _kernels(), unit == "character"
+        none = nothing.reshape(0, 0)
+        end = kernels.shingle(data, starts, table, size, by_character, nothing, nothing, none, hashes, counts)
+        return hashes[:end].copy(), counts
+
+    made = list(each_block(texts.str.len_bytes().to_numpy(), block))
+    starts = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.concatenate([np.empty(0, np.int64), *(counts for _, counts in made)]), out=starts[1:])
+    return Shingles(np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in made)]), starts)
 
 
-def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    starts = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    return starts
+def each_block(sizes: NDArray[Any], work: Callable[[slice], Made]) -> Iterator[Made]:
+    """What the work makes of blocks of neighbouring rows, in their order, on all cores.
+
+    `sizes` are the rows' bytes. A block has about as many as one core takes at a time, or one longer row.
+    """
+    if not len(sizes):
+        return
+    ends = np.cumsum(sizes, dtype=np.int64)
+    most = max(min(_BLOCK, int(ends[-1]) // (2 * cores())), 1)
+    (last,) = np.nonzero(np.diff(ends // most, append=-1))
+    edges = [0, *(last + 1).tolist()]
+    blocks = [slice(begin, end) for begin, end in pairwise(edges)]
+    if len(blocks) == 1:
+        yield work(blocks[0])
+        return
+    with ThreadPoolExecutor(cores()) as threads:
+        yield from threads.map(work, blocks)
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[pl.Series]:
-    first = chars = 0
-    for place, text in enumerate(texts):
-        chars += len(text)
-        if chars >= _BLOCK:
-            yield pl.Series(texts[first : place + 1], dtype=pl.String)
-            first, chars = place + 1, 0
-    if first < len(texts):
-        yield pl.Series(texts[first:], dtype=pl.String)
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _block(texts: pl.Series, size: int) -> Shingles:
-    texts = normalised(texts)
-    words = texts.str.extract_all(_WORD)
-    hashes = _word_hashes(words)
-    lengths = words.list.len().to_numpy().astype(np.int64)
-    starts = _starts(lengths)[:-1]
+def buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32]]:
+    """The bytes of texts, where each begins (and the last ends), and the classes of all their characters.
 
-    # First the texts that are one shingle, length by length, then all full windows of the long ones.
-    rows, found = [], []
-    for length in range(size):
-        (short,) = np.nonzero(lengths == length)
-        if len(short):
-            rows.append(short)
-            parts = [hashes[starts[short] + place] for place in range(length)]
-            found.append(chained(parts) if parts else text_hashes(texts.gather(short).to_list()))
-    windows = np.maximum(lengths - size + 1, 0)
-    row = np.repeat(np.arange(len(texts)), windows)
-    if len(row):
-        begin = np.arange(len(row)) - np.repeat(_starts(windows)[:-1] - starts, windows)
-        every = chained([hashes[place : len(hashes) - size + 1 + place] for place in range(size)])
-        rows.append(row)
-        found.append(every[begin])
-    return _sets(np.concatenate(rows), np.concatenate(found), len(texts))
+    Texts that hold characters which change with their neighbours are composed and lower-cased.
+    """
+    data, starts = _arrow(texts)
+    found = np.empty(len(texts), np.bool_)
+    table = characters.classes()
+    if missing := _kernels().unsettled(data, starts, table, found):
+        table = characters.classes(missing)
+        _kernels().unsettled(data, starts, table, found)
+    if found.any():
+        (rows,) = np.nonzero(found)
+        settled = texts.gather(rows).str.normalize("NFC").str.to_lowercase()
+        # A clone, because `scatter` changes the series that it is given.
+        data, starts = _arrow(texts.clone().scatter(rows, settled))
+        # What they became may be in planes that the texts before were not.
+        if missing := _kernels().unsettled(data, starts, table, found):
+            table = characters.classes(missing)
+    return data, starts, table
 
 
-def _word_hashes(words: pl.Series) -> NDArray[np.uint64]:
-    """The hash of each word, text after text."""
-    flat = words.explode(empty_as_null=False)
-    distinct = flat.unique()
-    if distinct.is_empty():
-        return np.empty(0, np.uint64)
-    hashes = pl.Series(text_hashes(distinct.to_list()))
-    return flat.replace_strict(distinct, hashes, return_dtype=pl.UInt64).to_numpy()
+def _arrow(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    array: Any = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    starts = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data or b"", np.uint8), starts
 
 
-def _sets(rows: NDArray[np.int64], hashes: NDArray[np.uint64], n: int) -> Shingles:
-    order = np.lexsort((hashes, rows))
-    rows, hashes = rows[order], hashes[order]
-    new = np.ones(len(rows), np.bool_)
-    new[1:] = (rows[1:] != rows[:-1]) | (hashes[1:] != hashes[:-1])
-    return Shingles(hashes[new], _starts(np.bincount(rows[new], minlength=n)))
+def _kernels() -> Any:
+    # Late, because numba takes a third of a second to import.
+    from curate.dedup import _kernels as kernels
+
+    return kernels
