@@ -9,7 +9,7 @@ A keyed measure looks at all records of a source together, so it is known by all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,6 @@ from curate.store import Part, Store, Table, write_parquet
 from curate.views import needed, present_in_record, text, with_views
 from curate.watch import Watch
 
-# Texts a task: some seconds of language detection, so that progress is seen and a kill costs little.
-_BATCH: Final = 256
 _WORTH_WORKERS: Final = 2_000  # texts; fewer are measured sooner than two workers start
 
 
@@ -40,6 +38,7 @@ class Wanted:
     measure: Measure
     of: str
     sources: frozenset[str]
+    parameters: Mapping[str, Any]
 
     @property
     def table(self) -> str:
@@ -47,11 +46,17 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        return digest("measure", self.measure.name, self.measure.revision, code(self.measure.module))
+        return measure_key(self.measure, self.parameters)
 
     @property
     def schema(self) -> pl.Schema:
         return pl.Schema({"id": pl.String(), **self.measure.schema})
+
+
+def measure_key(measure: Measure, parameters: Mapping[str, Any]) -> str:
+    """The digest of all that shapes a measure but the text."""
+    revision = measure.revised(parameters)
+    return digest("measure", measure.name, revision, measure.resolved(parameters), code(measure.module))
 
 
 def wanted(pipeline: Pipeline) -> list[Wanted]:
@@ -62,7 +67,12 @@ def wanted(pipeline: Pipeline) -> list[Wanted]:
             _, measure, of, _ = name.split(":")
             sources.setdefault((measure, of), set()).add(source.name)
     return [
-        Wanted(registry.get("measures", measure), of, frozenset(sources[measure, of]))
+        Wanted(
+            registry.get("measures", measure),
+            of,
+            frozenset(sources[measure, of]),
+            pipeline.measures.get(measure, {}),
+        )
         for measure, of in sorted(sources)
     ]
 
@@ -90,8 +100,7 @@ def measure(
     """
     if want.measure.beside:
         return _compare(want, records, standing, store, watch)
-    cache = store.run.parent / ".cache" / f"{want.measure.name}-{want.key}"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = cache_of(store, want.measure, want.parameters)
     parts = [part for part in records.parts if part.source in want.sources and part.key in standing]
     keys = {part.key: digest(want.table, want.key, part.key, standing[part.key].to_list()) for part in parts}
     writer = store.table(want.table, digest(list(keys.values())), want.schema)
@@ -101,8 +110,9 @@ def measure(
         for part in parts
         if found[part.key] is None
     ]
-    _measure_texts(jobs, want, cache, watch, workers)
-    known = _known_texts(cache, want) if jobs else pl.DataFrame()
+    total = sum(len(job.ids) for job in jobs)
+    _measure_texts((job.texts() for job in jobs), total, want, cache, watch, workers)
+    known = _known_texts(cache, want.measure) if jobs else pl.DataFrame()
     made = {job.part.key: writer.write(keys[job.part.key], job.part.source, job.values(known)) for job in jobs}
     writer.tally.count(made=True, of=len(made))
     writer.tally.count(made=False, of=len(parts) - len(made))
@@ -187,7 +197,8 @@ def _compare(
         if any(part is None for part in found.values()):
             rows = pl.concat([_comparable(part, want, standing[part.key]) for part in parts])
             ordered = rows.sort("id")
-            values = ordered.select("id").hstack(want.measure(ordered).select(want.measure.schema.keys()))
+            made = want.measure(ordered, **want.parameters).select(want.measure.schema.keys())
+            values = ordered.select("id").hstack(made)
             for part in parts:
                 own = values.join(standing[part.key].to_frame("id"), on="id", how="semi").sort("id")
                 found[part.key] = writer.write(digest(keys[source], part.key), source, own)
@@ -214,41 +225,79 @@ def _digested(texts: pl.Series) -> pl.Series:
     return pl.select(pl.when(known).then(digests).alias(texts.name)).to_series()
 
 
-def _measure_texts(jobs: list[_PartJob], want: Wanted, cache: Path, watch: Watch, workers: int) -> None:
-    total = sum(len(job.ids) for job in jobs)
-    seen = set(_known_texts(cache, want)["text"]) if jobs else set()
+def measured_texts(
+    measure: Measure,
+    parameters: Mapping[str, Any],
+    texts: Sequence[str],
+    store: Store,
+    watch: Watch,
+    *,
+    workers: int,
+) -> pl.DataFrame:
+    """The measure's columns for each text, in their order, of which none is measured that was measured before."""
+    cache, digests = cache_of(store, measure, parameters), text_digests(texts)
+    want = Wanted(measure, "", frozenset(), parameters)
+    _measure_texts([(digests, texts)], len(texts), want, cache, watch, workers)
+    frame = pl.DataFrame({"text": digests}, schema={"text": pl.String})
+    return frame.join(_known_texts(cache, measure), on="text", how="left", maintain_order="left").drop("text")
 
-    def tasks() -> Iterator[tuple[str, list[str], list[str], Path]]:
+
+def cache_of(store: Store, measure: Measure, parameters: Mapping[str, Any]) -> Path:
+    """The folder, beside the runs, of what is known of texts by a measure with these parameters."""
+    cache = store.run.parent / ".cache" / f"{measure.name}-{measure_key(measure, parameters)}"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def _measure_texts(
+    found: Iterable[tuple[list[str], Sequence[str]]],
+    total: int,
+    want: Wanted,
+    cache: Path,
+    watch: Watch,
+    workers: int,
+) -> None:
+    """Measure those of the texts, given with their digests, that are not known, and keep them in the cache."""
+    measure = want.measure
+
+    def tasks() -> Iterator[tuple[str, Mapping[str, Any], list[str], list[str], Path]]:
+        seen: set[str] | None = None
         digests: list[str] = []
         texts: list[str] = []
-        for job in jobs:
-            for text_digest, value in zip(*job.texts(), strict=True):
+        for block in found:
+            seen = set(_known_texts(cache, measure, ["text"])["text"]) if seen is None else seen
+            for text_digest, value in zip(*block, strict=True):
                 if text_digest in seen:
                     continue
                 seen.add(text_digest)
                 digests.append(text_digest)
                 texts.append(value)
-                if len(texts) == _BATCH:
-                    yield want.measure.name, digests, texts, cache
+                if len(texts) == measure.batch:
+                    yield measure.name, want.parameters, digests, texts, cache
                     digests, texts = [], []
         if texts:
-            yield want.measure.name, digests, texts, cache
+            yield measure.name, want.parameters, digests, texts, cache
 
-    for count in in_order(_measure_batch, tasks(), workers=workers if total >= _WORTH_WORKERS else 1):
+    alone = measure.own_threads or total < _WORTH_WORKERS
+    for count in in_order(_measure_batch, tasks(), workers=1 if alone else workers):
         watch.advance(count)
 
 
-def _measure_batch(name: str, digests: list[str], texts: list[str], cache: Path) -> int:
+def _measure_batch(
+    name: str, parameters: Mapping[str, Any], digests: list[str], texts: list[str], cache: Path
+) -> int:
     measure: Measure = registry.get("measures", name)
-    values = measure(texts)
+    values = measure(texts, **parameters)
     frame = values.select(measure.schema.keys()).insert_column(0, pl.Series("text", digests, dtype=pl.String))
     write_parquet(cache / f"batch-{digest(digests)}.parquet", frame)
     return len(texts)
 
 
-def _known_texts(cache: Path, want: Wanted) -> pl.DataFrame:
+def _known_texts(cache: Path, measure: Measure, columns: Sequence[str] | None = None) -> pl.DataFrame:
     batches = sorted(cache.glob("batch-*.parquet"))
-    schema: dict[str, Any] = {"text": pl.String, **want.measure.schema}
+    schema: dict[str, Any] = {"text": pl.String, **measure.schema}
+    names = list(columns or schema)
     if not batches:
-        return pl.DataFrame(schema=schema)
-    return pl.scan_parquet(batches, glob=False).collect().unique("text", keep="first", maintain_order=True)
+        return pl.DataFrame(schema={name: schema[name] for name in names})
+    found = pl.scan_parquet(batches, glob=False).select(names).collect()
+    return found.unique("text", keep="first", maintain_order=True)

@@ -40,6 +40,16 @@ class Quota(BaseModel):
     at_most: dict[str, int] = {}
 
 
+class Guard(BaseModel):
+    """How much deduplication may take before it stops, because a template was taken for a copy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    # Templates merged whole sources elsewhere: 859,090 of 859,092 rows (marin-community/marin issue 6854).
+    source_share: float = Field(default=0.5, gt=0, le=1)
+    group_size: int = Field(default=1000, ge=1)
+
+
 @dataclass(frozen=True)
 class Call:
     """A plug-in with every parameter resolved."""
@@ -127,12 +137,21 @@ class SourceCall(Call):
 
 @dataclass(frozen=True)
 class DedupCall(Call):
-    """A deduplication pass with its parameters."""
+    """A deduplication pass with its parameters.
+
+    With files to be `against`, records are compared with the texts in these instead of with each other; `fields`
+    name what holds a prompt there, where that is not known. Beginnings and ends that `strip_templates` texts have
+    in common are not compared; 0 compares all.
+    """
 
     on: str
+    against: tuple[Path, ...] = ()
+    fields: tuple[str, ...] = ()
+    strip_templates: int = 0
 
     def plain(self) -> dict[str, Any]:
-        return super().plain() | {"on": self.on}
+        own = {"on": self.on, "against": [file.name for file in self.against], "fields": list(self.fields)}
+        return super().plain() | own | {"strip_templates": self.strip_templates}
 
 
 @dataclass(frozen=True)
@@ -148,6 +167,8 @@ class Pipeline:
     sources: tuple[SourceCall, ...]
     dedups: tuple[DedupCall, ...]
     keep: tuple[str, ...]
+    guard: Guard
+    measures: Mapping[str, Mapping[str, Any]]
     quotas: tuple[Quota, ...]
     exports: tuple[Call, ...]
 
@@ -174,6 +195,16 @@ class Pipeline:
         return replace(self, sources=tuple(sources))
 
     @property
+    def among(self) -> tuple[DedupCall, ...]:
+        """The passes that compare records with each other."""
+        return tuple(call for call in self.dedups if not call.against)
+
+    @property
+    def against(self) -> tuple[DedupCall, ...]:
+        """The passes that compare records with the texts of another set."""
+        return tuple(call for call in self.dedups if call.against)
+
+    @property
     def modules(self) -> list[str]:
         """The modules of the plug-ins that the pipeline names, in alphabetical order."""
         calls: list[Call] = [*self.sources, *self.dedups, *self.exports]
@@ -191,6 +222,8 @@ class Pipeline:
             "sources": [source.plain() for source in self.sources],
             "dedup": [dedup.plain() for dedup in self.dedups],
             "keep": list(self.keep),
+            "guard": self.guard.model_dump(mode="json"),
+            "measures": {name: dict(given) for name, given in sorted(self.measures.items())},
             "quotas": [quota.model_dump(mode="json", by_alias=True) for quota in self.quotas],
             "exports": [export.plain() for export in self.exports],
         }

@@ -1,15 +1,14 @@
-"""The stages that look at all records together: who is excluded, a duplicate, drawn; and what became of each."""
+"""The stages that look at all records together: who is excluded, drawn, and what became of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from curate.addresses import variants
-from curate.dedup.stars import Pass, decide, with_texts
 from curate.errors import PipelineError
 from curate.fingerprint import code
 from curate.keys import digest, mix, seed_for
@@ -64,31 +63,6 @@ def standing(verdicts: Table, measured: Table, exclusions: pl.DataFrame) -> pl.D
     return ids.join(fallen, on="id", how="anti").join(exclusions.select("id"), on="id", how="anti").sort("id")
 
 
-def passes(pipeline: Pipeline) -> list[Pass]:
-    """The pipeline's deduplication passes, in order."""
-    return [Pass(call.plugin, call.use, call.on, dict(call.parameters)) for call in pipeline.dedups]
-
-
-def deduplicate(
-    records: Table, ids: pl.DataFrame, pipeline: Pipeline, store: Store, progress: Callable[[int], None]
-) -> tuple[Table, Table]:
-    """The tables `pairs` and `duplicates`: who says the same as whom, and which of them stays."""
-    calls = [[call.plain(), code(call.plugin.module)] for call in pipeline.dedups]
-    order = [source.name for source in pipeline.sources]
-    key = digest("dedup", records.key, ids["id"].to_list(), calls, pipeline.keep, order, code("curate.reduce"))
-
-    def make() -> tuple[pl.DataFrame, pl.DataFrame]:
-        ranks = {"source": order, "source_rank": range(len(order))}
-        ranked = pl.LazyFrame(ranks, schema_overrides={"source_rank": pl.UInt32})
-        eligible = _of(records.scan(), ids).join(ranked, on="source", how="left")
-        on = list(dict.fromkeys(call.on for call in pipeline.dedups))
-        rows = with_texts(eligible, on).collect().sort("id")
-        return decide(rows, passes(pipeline), pipeline.keep, progress=progress)
-
-    pairs, duplicates = store.keyed(["pairs", "duplicates"], key, make)
-    return pairs, duplicates
-
-
 def select(records: Table, ids: pl.DataFrame, duplicates: Table, pipeline: Pipeline, store: Store) -> Table:
     """The table `picks`: where each eligible record stood in line, and whether it was drawn."""
     kept = ids.join(duplicates.scan().select("id").collect(), on="id", how="anti")
@@ -96,14 +70,15 @@ def select(records: Table, ids: pl.DataFrame, duplicates: Table, pipeline: Pipel
     key = digest("picks", records.key, kept["id"].to_list(), quotas, pipeline.seed, code("curate.reduce"))
 
     def make() -> list[pl.DataFrame]:
-        scan = _of(records.scan(), kept).select(candidate_columns())
+        scan = of(records.scan(), kept).select(candidate_columns())
         return [draw_quotas(scan.collect().sort("id"), pipeline.quotas, seed=pipeline.seed)]
 
     (picks,) = store.keyed(["picks"], key, make)
     return picks
 
 
-def _of(records: pl.LazyFrame, ids: pl.DataFrame) -> pl.LazyFrame:
+def of(records: pl.LazyFrame, ids: pl.DataFrame) -> pl.LazyFrame:
+    """The records with these ids."""
     # A filter by value reaches the scan of Parquet, which then decodes no text of the others; a join does not.
     return records.filter(pl.col("id").is_in(ids["id"].implode()))
 
@@ -134,7 +109,7 @@ def candidates(tables: dict[str, Table]) -> pl.DataFrame:
 
 def settle(tables: dict[str, Table], exclusions: pl.DataFrame, store: Store) -> Table:
     """The ledger: every record in exactly one state."""
-    names = ("records", "verdicts", "verdicts_measured", "duplicates", "picks")
+    names = ("records", "verdicts", "verdicts_measured", "contamination", "duplicates", "picks")
     key = digest("ledger", [tables[name].key for name in names], exclusions.rows(), code("curate.reduce"))
     (ledger,) = store.keyed(["ledger"], key, lambda: [_ledger(tables, exclusions)])
     return ledger
@@ -149,6 +124,7 @@ def _ledger(tables: dict[str, Table], exclusions: pl.DataFrame) -> pl.DataFrame:
         exclusions.lazy(),
         said("verdicts", "on_text"),
         said("verdicts_measured", "on_measures"),
+        tables["contamination"].scan().select("id", found_in=pl.concat_str("file", "position", separator=":")),
         tables["duplicates"].scan().select("id", "kept_id"),
         tables["picks"].scan().select("id", "split", "why"),
     ):
@@ -160,6 +136,8 @@ def _ledger(tables: dict[str, Table], exclusions: pl.DataFrame) -> pl.DataFrame:
         .then(pl.struct(state=pl.lit("excluded"), detail="entry"))
         .when(reasons.list.len() > 0)
         .then(pl.struct(state=pl.lit("rejected"), detail=reasons.list.join(", ")))
+        .when(pl.col("found_in").is_not_null())
+        .then(pl.struct(state=pl.lit("contaminated"), detail="found_in"))
         .when(pl.col("kept_id").is_not_null())
         .then(pl.struct(state=pl.lit("duplicate"), detail="kept_id"))
         .when(pl.col("split").is_not_null())
@@ -180,5 +158,5 @@ def in_order(
     ids = drawn.sort(place, "rank", "id").select("id")
     for start in range(0, max(1, ids.height), MAX_PART_ROWS):
         piece = ids.slice(start, MAX_PART_ROWS)
-        found = _of(records, piece).collect()
+        found = of(records, piece).collect()
         yield piece.join(found, on="id", how="left", maintain_order="left")

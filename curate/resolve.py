@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from curate import registry
 from curate.errors import CurateError, PipelineError, nearest
 from curate.files import holds_files, matching
-from curate.pipeline import Call, DedupCall, Pipeline, Quota, Rule, SourceCall
+from curate.pipeline import Call, DedupCall, Guard, Pipeline, Quota, Rule, SourceCall
 from curate.tables import EVIDENCE, HAND, VERDICTS
 from curate.toml_lines import KeyPath, key_lines
 
@@ -63,6 +63,9 @@ class _Dedup(_Call):
 
     on: str | None = None
     keep: tuple[str, ...] = ("source_order", "best_score", "longest")
+    against: str | tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    strip_templates: int = Field(default=0, ge=0)
 
 
 class _Export(_Call):
@@ -81,7 +84,9 @@ class _File(_Table):
     amend: str | None = None
     source: tuple[_Source, ...] = Field(min_length=1)
     filters: dict[str, Any] = {}
+    measures: dict[str, dict[str, Any]] = {}
     dedup: tuple[_Dedup, ...] = ()
+    guard: Guard = Guard()
     select: _Select = _Select()
     export: tuple[_Export, ...] = ()
 
@@ -125,7 +130,7 @@ class _Reader:
         # Without a word on selection, everything that survives is trained on.
         asked = read.select.quota or tuple(Quota.model_validate({"from": source.name}) for source in sources)
         quotas = self._quotas(asked, {source.name for source in sources})
-        keeps = {table.keep for table in read.dedup}
+        keeps = {table.keep for table in read.dedup if not table.against}
         if len(keeps) > 1:
             raise self._error(
                 "two [[dedup]] tables differ in `keep`", ("dedup",), "one order decides over all passes together"
@@ -140,6 +145,11 @@ class _Reader:
             sources=sources,
             dedups=tuple(self._dedup(table, ("dedup", number)) for number, table in enumerate(read.dedup)),
             keep=keeps.pop() if keeps else (),
+            guard=read.guard,
+            measures={
+                name: self._parameters("measures", name, given, ("measures", name), own=())["parameters"]
+                for name, given in read.measures.items()
+            },
             quotas=quotas,
             exports=tuple(
                 Call(**self._call("exports", table, ("export", number)))
@@ -162,7 +172,21 @@ class _Reader:
         only = call["plugin"].on
         if only and table.on not in {None, only}:
             raise self._error(f"{table.use!r} looks at nothing but {only!r}", (*at, "on"), "leave out `on`")
-        return DedupCall(**call, on=only or table.on or "response")
+        names = (table.against,) if isinstance(table.against, str) else table.against
+        against = self._files(tuple(map(Path, names)), (*at, "against"))
+        if against and only:
+            raise self._error(f"{table.use!r} cannot compare with another set", (*at, "against"), "leave it out")
+        # What must not be trained on are the prompts of an evaluation.
+        usual = "message" if against else "response"
+        if table.fields and not against:
+            raise self._error("`fields` are those of references", (*at, "fields"), "name the files by `against`")
+        return DedupCall(
+            **call,
+            on=only or table.on or usual,
+            against=against,
+            fields=table.fields,
+            strip_templates=table.strip_templates,
+        )
 
     def _source(self, read: _File, number: int) -> SourceCall:
         table = read.source[number]

@@ -14,8 +14,9 @@ from typing import Any, Final
 import polars as pl
 
 from curate import registry
-from curate.dedup.stars import check
+from curate.deduplicating import check_passes
 from curate.diff import Difference, difference
+from curate.duplicates import Duplicates, duplicates_of
 from curate.engine import cores
 from curate.errors import PipelineError, ReproducibilityError, nearest
 from curate.fingerprint import forget
@@ -25,7 +26,7 @@ from curate.keys import digest
 from curate.manifest import broken, check_format, locked, read_manifest
 from curate.masking import mask_of
 from curate.pipeline import SPLITS, Pipeline
-from curate.reduce import in_order, passes
+from curate.reduce import in_order
 from curate.resolve import read_pipeline
 from curate.selection.quotas import check_quotas
 from curate.store import read_json, scan, sweep
@@ -97,11 +98,15 @@ class Run:
 
     def why(self, wanted: str) -> Explanation:
         """Why a record, given by its id or address, is in or out."""
-        return explain(self.table, self.manifest["facts"], wanted)
+        return explain(self.table, self.manifest, wanted)
 
     def diff(self, other: Run) -> Difference:
         """What differs between this run and another: records by state and reason, and settings."""
         return difference(self, other)
+
+    def duplicates(self, *, against: bool = False) -> Duplicates:
+        """Which records say the same, group by group; or, `against` references, which records these are in."""
+        return duplicates_of(self, against=against)
 
     def verify(self) -> list[str]:
         """What differs between the manifest and the disk: a sentence for each file missing or changed."""
@@ -136,7 +141,7 @@ def prepare(pipeline: str | Path, *, plugins: Iterable[str | Path] = (), without
     forget()
     read = read_pipeline(Path(pipeline), without=tuple(without))
     check_quotas(read.quotas)
-    check(passes(read), read.keep)
+    check_passes(read)
     for rules_of in (on_text, on_measures):
         verdict_schema(read, rules_of)  # every rule is built and typed once, on an empty frame
     for source in read.sources:

@@ -65,7 +65,7 @@ VERDICTS: Final = pl.Schema({"id": pl.String(), "source": pl.String(), "reasons"
 # One row for each record named in the takedown list, by which of its entries.
 EXCLUSIONS: Final = pl.Schema({"id": pl.String(), "entry": pl.String()})
 
-# One row for each pair whose similarity was computed and reaches the threshold; id_a < id_b.
+# One row for each pair of a dropped and a kept record whose similarity reaches the threshold; id_a < id_b.
 PAIRS: Final = pl.Schema(
     {
         "id_a": pl.String(),
@@ -86,6 +86,35 @@ DUPLICATES: Final = pl.Schema(
         "on": pl.String(),
     }
 )
+
+# One row for each pass of deduplication: how many records it dropped, how many similarities were computed, and how
+# pairs were looked for.
+PASSES: Final = pl.Schema(
+    {
+        "pass": pl.UInt32(),
+        "method": pl.String(),
+        "on": pl.String(),
+        "dropped": pl.UInt64(),
+        "comparisons": pl.UInt64(),
+        "note": pl.String(),
+    }
+)
+
+# One row for each record that a reference text was found in: the reference that it is most similar to.
+CONTAMINATION: Final = pl.Schema(
+    {
+        "id": pl.String(),
+        "file": pl.String(),
+        "position": pl.UInt64(),
+        "similarity": pl.Float64(),
+        "method": pl.String(),
+        "on": pl.String(),
+        "text": pl.String(),
+    }
+)
+
+# One row for each pair of vectors whose cosine reaches a floor; id_a < id_b.
+NEIGHBOURS: Final = pl.Schema({"id_a": pl.String(), "id_b": pl.String(), "similarity": pl.Float64()})
 
 # One row for each eligible record. Drawn: split, quota and rank (0 is the quota's first). Not drawn: no
 # split, and `why`; `quota` and `rank` then say where it stood in line, where it did.

@@ -15,6 +15,10 @@ from typing import Any, Final
 import polars as pl
 
 from curate.amend import amend, read_edits
+from curate.contamination import contaminate
+from curate.deduplicating import deduplicate
+from curate.eligible import Eligible
+from curate.embedding import Embedder
 from curate.errors import PluginError, ShortageError
 from curate.facts import facts, unmet
 from curate.fingerprint import code
@@ -25,7 +29,7 @@ from curate.manifest import described, withdraw_manifest, write_manifest
 from curate.measuring import measure, subjects, survivors, wanted
 from curate.pipeline import SPLITS, Pipeline
 from curate.read import ReadInput, read, unreadable
-from curate.reduce import candidates, deduplicate, exclude, in_order, read_takedown, select, settle, standing
+from curate.reduce import candidates, exclude, in_order, read_takedown, select, settle, standing
 from curate.report.numbers import numbers
 from curate.report.page import page
 from curate.selection.shortage import sentence, short, shortages
@@ -41,8 +45,11 @@ _REPORTED: Final = (
     "verdicts",
     "verdicts_measured",
     "exclusions",
+    "contamination",
+    "passes_against",
     "pairs",
     "duplicates",
+    "passes",
     "picks",
     "ledger",
 )
@@ -68,10 +75,11 @@ class Work:
         exclusions = tables["exclusions"].scan().collect()
         self._judge(tables, exclusions, store)
         ids = standing(tables["verdicts"], tables["verdicts_measured"], exclusions)
-        with self.clock.stage("dedup", ids.height, "records") as watch:
-            tables["pairs"], tables["duplicates"] = deduplicate(
-                tables["records"], ids, self.pipeline, store, watch.advance
-            )
+        eligible = Eligible(tables["records"], ids, self.pipeline)
+        embedder = Embedder(self.pipeline, store, self.workers)
+        tables |= contaminate(eligible, embedder, store, self.clock)
+        ids = ids.join(tables["contamination"].scan().select("id").collect(), on="id", how="anti")
+        tables |= deduplicate(Eligible(tables["records"], ids, self.pipeline), embedder, store, self.clock)
         with self.clock.stage("select"):
             tables["picks"] = select(tables["records"], ids, tables["duplicates"], self.pipeline, store)
             tables["ledger"] = settle(tables, exclusions, store)

@@ -163,10 +163,10 @@ def test_another_run_over_the_same_input_links_the_parts(tmp_path):
 STAGES = ["read", "amend", "judge", "language_response", "judge again", "dedup", "select", "export", "report"]
 
 KILLED = """
-import os, signal, psutil, curate, curate.read, curate.measuring as measuring
+import os, signal, psutil, curate, curate.read, curate.registry, curate.measuring as measuring
 from curate.watch import Watch
 curate.read.WORTH_WORKERS_BYTES = measuring._WORTH_WORKERS = 0
-measuring._BATCH = 16
+object.__setattr__(curate.registry.get("measures", "language"), "batch", 16)
 
 class Deadly(Watch):
     def stage(self, name, total, unit):

@@ -13,36 +13,60 @@ passes together, and no row joins another but by a similarity that was computed,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.dedup.texts import Texts
 from curate.verdict import check_signature, summary
 
 
-class Index(Protocol):
-    """The kept rows of one pass, to be asked for matches. Rows are places in the texts it was made of."""
+class Index:
+    """The kept rows of one pass, to be asked for matches. Rows are places in the texts it was made of.
+
+    `groups`, shape (n,), says which rows can match at all: only those of one number, and -1 matches none. Rows of
+    different groups are decided apart, batch by batch, so that no more than a batch need be in memory.
+    `comparisons` counts the pairs whose similarity was computed; `note` says how pairs were looked for.
+    """
+
+    groups: NDArray[np.int64]
+    comparisons: int = 0
+    note: str = ""
+
+    def prepare(self, batches: NDArray[np.int32]) -> None:
+        """Once, before any row is asked for: the batch of each row, -1 where it is not asked for. Shape (n,)."""
+
+    def begin(self, batch: int) -> None:
+        """The rows of this batch come next. Those of another will not be asked for again."""
 
     def matches(self, row: int) -> Sequence[tuple[int, float]]:
         """The kept rows whose similarity to `row` is enough for the method, each with that similarity."""
-        ...
+        raise NotImplementedError
 
     def keep(self, row: int) -> None:
         """From now on, `row` is one of the kept rows."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to find texts that say the same: calling it with texts gives their `Index`."""
+    """A way to find texts that say the same: calling it with texts gives their `Index`.
+
+    One that compares a measure of texts, such as `embedding`, is called with the vectors of the texts instead.
+    """
 
     name: str
-    function: Callable[..., Index]
+    function: Callable[..., Any]
     summary: str
     on: str | None = None  # the text that it looks at, where there is no choice
+    measure: str | None = None  # what it is called with, where that is no text
 
-    def __call__(self, texts: Sequence[str], **parameters: Any) -> Index:
-        return self.function(texts, **parameters)
+    def __call__(self, texts: Texts | Iterable[str | None], **parameters: Any) -> Index:
+        index: Index = self.function(texts if isinstance(texts, Texts) else Texts.of(texts), **parameters)
+        return index
 
     @property
     def module(self) -> str:
@@ -52,21 +76,24 @@ class Method:
 @overload
 def finds(function: Callable[..., Index], /) -> Method: ...
 @overload
-def finds(*, on: str) -> Callable[[Callable[..., Index]], Method]: ...
 def finds(
-    function: Callable[..., Index] | None = None, /, *, on: str | None = None
-) -> Method | Callable[[Callable[..., Index]], Method]:
-    """Make a function of a sequence of texts a method, named like the function.
+    *, on: str | None = None, measure: str | None = None
+) -> Callable[[Callable[..., Any]], Method]: ...
+def finds(
+    function: Callable[..., Index] | None = None, /, *, on: str | None = None, measure: str | None = None
+) -> Method | Callable[[Callable[..., Any]], Method]:
+    """Make a function of `Texts` a method, named like the function.
 
-    `on` is the text that the method looks at, where a pipeline has no choice.
+    `on` is the text that the method looks at, where a pipeline has no choice; `measure` names the measure of that
+    text by which it compares.
 
     Raises `PluginError` unless its other parameters are keyword-only, typed and defaulted.
     """
     if function is None:
-        return lambda decorated: _method(decorated, on)
-    return _method(function, on)
+        return lambda decorated: _method(decorated, on, measure)
+    return _method(function, on, measure)
 
 
-def _method(function: Callable[..., Index], on: str | None) -> Method:
+def _method(function: Callable[..., Any], on: str | None, measure: str | None) -> Method:
     check_signature(function, given=("texts",))
-    return Method(function.__name__, function, summary(function), on)
+    return Method(function.__name__, function, summary(function), on, measure)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+
+import numpy as np
 
 from curate.dedup import Index, finds
+from curate.dedup.texts import Texts
 
 
 @finds(on="links")
-def declared(texts: Sequence[str]) -> Index:
+def declared(texts: Texts) -> Index:
     """Records that the source itself calls duplicates, such as questions closed as duplicates on Stack Exchange.
 
     It goes by the key `duplicate_of` of a record's `extra`, an id or a list of them, whichever way it points. What
@@ -19,12 +21,14 @@ def declared(texts: Sequence[str]) -> Index:
     return _Declared(texts)
 
 
-class _Declared:
-    def __init__(self, texts: Sequence[str]) -> None:
+class _Declared(Index):
+    note = "the word of the source"
+
+    def __init__(self, texts: Texts) -> None:
         """Of texts of links: a record's id, and in the next line the JSON list of what it is a duplicate of."""
         rows: dict[str, int] = {}
         linked: dict[int, list[str]] = {}
-        for row, text in enumerate(texts):
+        for row, text in enumerate(texts.all().fill_null("")):
             id, _, links = text.partition("\n")
             rows[id] = row
             if links:
@@ -36,6 +40,9 @@ class _Declared:
                     self._linked[row].add(rows[other])
                     self._linked[rows[other]].add(row)
         self._kept: set[int] = set()
+        # Rows of one discussion may be linked in any way, so all linked ones are one group.
+        self.groups = np.full(len(texts), -1, np.int64)
+        self.groups[list(self._linked)] = 0
 
     def matches(self, row: int) -> list[tuple[int, float]]:
         return [(kept, 1.0) for kept in sorted(self._linked.get(row, set()) & self._kept)]

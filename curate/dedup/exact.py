@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
 import polars as pl
 
 from curate.dedup import Index, finds
 from curate.dedup.shingles import normalised
+from curate.dedup.texts import Texts
+from curate.keys import text_digests
 
 
 @finds
-def exact(texts: Sequence[str], *, ignore_case: bool = True) -> Index:
+def exact(texts: Texts, *, ignore_case: bool = True) -> Index:
     """Texts that are equal but for case, white space and the encoding of accents.
 
     Nothing else is forgiven: a full stop more, or a superscript for a digit, makes another text.
     """
-    return _Equal(normalised(pl.Series(texts, dtype=pl.String), ignore_case=ignore_case))
+    return _Equal(texts, ignore_case=ignore_case)
 
 
-class _Equal:
-    def __init__(self, texts: pl.Series) -> None:
-        # A text is known by the first row that has it; so no text is hashed into a key that could clash.
-        numbered = pl.DataFrame({"text": texts}).with_row_index("row")
-        self._group: list[int] = numbered.select(pl.col("row").min().over("text")).to_series().to_list()
+class _Equal(Index):
+    note = "texts are compared by the digest of all their characters"
+
+    def __init__(self, texts: Texts, *, ignore_case: bool) -> None:
+        # A text is known by the first row that has it.
+        numbered = [pl.DataFrame(schema={"row": pl.Int64, "key": pl.String})]
+        for rows, block in texts.blocks():
+            keys = text_digests(normalised(block, ignore_case=ignore_case))
+            numbered.append(pl.DataFrame({"row": rows, "key": keys}))
+        every = pl.concat(numbered)
+        first = every.select("row", first=pl.col("row").min().over("key"), alone=pl.len().over("key") == 1)
+        shared = first.filter(~pl.col("alone"))
+        self.groups = np.full(len(texts), -1, np.int64)
+        self.groups[shared["row"].to_numpy()] = shared["first"].to_numpy()
         self._kept: dict[int, list[int]] = {}
 
     def matches(self, row: int) -> list[tuple[int, float]]:
-        return [(kept, 1.0) for kept in self._kept.get(self._group[row], ())]
+        group = int(self.groups[row])
+        return [(kept, 1.0) for kept in self._kept.get(group, ())] if group >= 0 else []
 
     def keep(self, row: int) -> None:
-        self._kept.setdefault(self._group[row], []).append(row)
+        self._kept.setdefault(int(self.groups[row]), []).append(row)

@@ -15,13 +15,14 @@ Teodoro and Melo, "Bitmap filter", 2020). Of what is left the subsequence is com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.dedup import Index, finds
+from curate.dedup.texts import Texts
 from curate.dedup.words import Worded, Words, worded
 from curate.errors import PipelineError
 
@@ -48,7 +49,7 @@ _SLACK: Final = 1e-9
 
 
 @finds
-def rouge_l(texts: Sequence[str], *, threshold: float = 0.7, words: Words = "any") -> Index:
+def rouge_l(texts: Texts, *, threshold: float = 0.7, words: Words = "any") -> Index:
     """Texts whose ROUGE-L F1 exceeds `threshold`: most of their words are the same, in the same order.
 
     The threshold itself is not too much, as published. With words = "latin", as published, only a-z and 0-9 make
@@ -63,7 +64,10 @@ def rouge_l(texts: Sequence[str], *, threshold: float = 0.7, words: Words = "any
             where="rouge_l, key threshold",
             next="give a number above 0 and below 1; 0.7 is published",
         )
-    return Alike(worded(texts, words), threshold)
+    every = texts.all()
+    index = Alike(worded(every.fill_null("").to_list(), words), threshold)
+    index.groups[every.is_null().to_numpy()] = -1
+    return index
 
 
 def f1(common: NDArray[np.int64], own: np.int64, others: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -77,7 +81,7 @@ def f1(common: NDArray[np.int64], own: np.int64, others: NDArray[np.int64]) -> N
     return np.asarray(2 * precision * recall / np.where(common > 0, precision + recall, 1))
 
 
-class Alike:
+class Alike(Index):
     """The kept rows of a ROUGE-L pass. Rows are asked for in their order.
 
     `comparisons` counts the pairs whose longest common subsequence was computed.
@@ -88,7 +92,9 @@ class Alike:
         self._candidates = _Candidates(texts, threshold * (1 - _SLACK))
         self._masks = np.zeros(texts.distinct, np.uint64)
         self._kept = np.zeros(len(self._sizes), np.bool_)
-        self.comparisons = 0
+        # Any two texts may match, and candidates are sought for the next rows at once: one group, in its order.
+        self.groups = np.zeros(len(self._sizes), np.int64)
+        self.note = f"every pair that can exceed an F1 of {threshold} was compared"
 
     def matches(self, row: int) -> list[tuple[int, float]]:
         others = self._candidates.of(row, self._kept)

@@ -8,21 +8,27 @@ kept. A hundred thousand rows of one template cost as many comparisons, because 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from curate.dedup import Index, Method
+from curate.dedup.texts import Block, Texts
+from curate.dedup.walk import batches
 from curate.errors import PipelineError, nearest
 from curate.licenses import FREEST_FIRST
 from curate.record import message
-from curate.tables import DUPLICATES, PAIRS
+from curate.tables import DUPLICATES, PAIRS, PASSES
 from curate.views import FIELDS, text, with_views
 
 # The user's message, a blank line and the response: what is not a field but a pass may look at.
 PAIR: Final = "pair"
+# The user's message alone: the prompt, and the context that it refers to.
+MESSAGE: Final = "message"
 # A record's id, and in the next line the ids that its source declares it a duplicate of, as a JSON list.
 LINKS: Final = "links"
 
@@ -41,8 +47,10 @@ POLICIES: Final[dict[str, pl.Expr]] = {
     ),
 }
 
-# Rows between two reports of progress.
-_STEP: Final = 1000
+# The texts of one kind, as frames of `id` and `text`.
+Read = Callable[[str], Iterable[pl.DataFrame]]
+# A row, the kept row that it matches, their similarity, and the number of the pass.
+_Match = tuple[int, int, float, int]
 
 
 @dataclass(frozen=True)
@@ -54,40 +62,52 @@ class Pass:
     on: str
     parameters: Mapping[str, Any]
 
+    def index(self, texts: Texts, ids: pl.Series) -> Index:  # noqa: ARG002 - a pass on vectors finds them by id
+        """The index of the rows with these texts and ids."""
+        return self.method(texts, **self.parameters)
+
 
 def check(passes: Sequence[Pass], keep: Sequence[str]) -> None:
-    """Raise the `PipelineError` that `with_texts` or `decide` would raise, without any data."""
+    """Raise the `PipelineError` that `with_text` or `decide` would raise, without any data."""
     _check_texts([each.on for each in passes])
-    _order(keep)
+    in_preference(keep)
     for each in passes:
-        each.method([], **each.parameters)
+        nothing = np.empty((0, 1), np.float32) if each.method.measure else Texts.of([])
+        each.method.function(nothing, **each.parameters)
 
 
-def with_texts(records: pl.LazyFrame, on: Sequence[str]) -> pl.LazyFrame:
-    """What `decide` needs of records that also have a `source_rank`: a column `on:<on>` for each text.
-
-    A text is any field; or `pair`: the user's message, a blank line and the response (the pair of a record
-    without a response is its message); or `links`: its id and what it is a declared duplicate of.
-
-    Raises `PipelineError` for a text that there is not.
-    """
-    on = list(dict.fromkeys(on))
-    _check_texts(on)
-    fields = {name: text(name) for name in on if name not in {PAIR, LINKS}}
-    links = pl.col("extra").str.json_path_match("$.duplicate_of")
-    texts = fields | {
-        PAIR: pl.concat_str(message(), "response", separator="\n\n", ignore_nulls=True),
-        LINKS: pl.concat_str("id", links, separator="\n", ignore_nulls=True),
-    }
-    return with_views(records, fields.values()).select(
+def ranked(records: pl.LazyFrame) -> pl.LazyFrame:
+    """What makes one record preferred to another, of records that also have a `source_rank`."""
+    return records.select(
         "id",
         "source_rank",
         "score",
         "license",
         "position",
         pl.col("response").str.len_chars().fill_null(0).alias("chars"),
-        *(texts[name].alias(f"on:{name}") for name in on),
     )
+
+
+def with_text(records: pl.LazyFrame, on: str) -> pl.LazyFrame:
+    """The `id` and the `text` of records that a pass looks at.
+
+    A text is any field; or `message`: the prompt, a blank line and the context where there is one; or `pair`: the
+    message, a blank line and the response (the pair of a record without a response is its message); or `links`:
+    its id and what it is a declared duplicate of.
+
+    Raises `PipelineError` for a text that there is not.
+    """
+    _check_texts([on])
+    if on == MESSAGE:
+        subject = message()
+    elif on == PAIR:
+        subject = pl.concat_str(message(), "response", separator="\n\n", ignore_nulls=True)
+    elif on == LINKS:
+        links = pl.col("extra").str.json_path_match("$.duplicate_of")
+        subject = pl.concat_str("id", links, separator="\n", ignore_nulls=True)
+    else:
+        return with_views(records, [text(on)]).select("id", text(on).alias("text"))
+    return records.select("id", subject.alias("text"))
 
 
 def decide(
@@ -95,9 +115,10 @@ def decide(
     passes: Sequence[Pass],
     keep: Sequence[str],
     *,
+    read: Read | None = None,
     progress: Callable[[int], None] | None = None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The tables `pairs` and `duplicates` of rows as `with_texts` makes them, by the passes together.
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The tables `pairs`, `duplicates` and `passes` of rows as `ranked` makes them, by the passes together.
 
     `keep` names what makes one record preferred to another, first things first: `source_order` (as in the
     pipeline), `best_score` (highest), `native_order` (as in its input, first to last), `longest` (response, in
@@ -106,49 +127,77 @@ def decide(
     whose text is null or blank takes no part in a pass. `progress` is told of rows as work on them is done; in
     all, of each row once.
 
+    `read` gives the texts of one kind as frames of `id` and `text`; without it they are columns `on:<kind>` of
+    the rows.
+
     Raises `PipelineError` for a policy that there is not, and whatever a method raises at its parameters.
     """
-    ordered = rows.sort(*_order(keep), "id", nulls_last=True)
+    ordered = rows.sort(*in_preference(keep), "id", nulls_last=True)
+    ids, read = ordered["id"], read or partial(_columns, ordered)
     told = _Told(ordered.height, progress)
-    walkers = []
+    sizes = np.zeros(ordered.height, np.int64)
+    indexes = []
     for number, each in enumerate(passes, 1):
-        walkers.append(_Walker.of(each, ordered[f"on:{each.on}"]))
+        texts = placed(ids, partial(read, each.on))
+        indexes.append(each.index(texts, ids))
+        sizes = np.maximum(sizes, texts.sizes)
         # Making the indexes is most of the work; the walk is counted as one more pass.
         told.up_to(ordered.height * number // (len(passes) + 1))
-    already = told.rows
 
-    pairs: list[tuple[int, int, float, int]] = []
-    dropped: list[tuple[int, int, float, int]] = []
-    for row in range(ordered.height):
-        found = [
-            (kept, number, similarity)
-            for number, walker in enumerate(walkers)
-            for kept, similarity in walker.matches(row)
-        ]
-        if found:
-            pairs.extend((row, kept, similarity, number) for kept, number, similarity in found)
-            kept, number, similarity = min(found)
-            dropped.append((row, kept, similarity, number))
-        else:
-            for walker in walkers:
-                walker.keep(row)
-        if row % _STEP == 0:
-            told.up_to(already + (ordered.height - already) * row // ordered.height)
+    pairs: list[_Match] = []
+    dropped: list[_Match] = []
+    walked = told.rows
+    for batch in batches(indexes, sizes) if indexes else ():
+        asked = [(number, index, index.groups >= 0) for number, index in enumerate(indexes)]
+        for row in batch:
+            mine = [(number, index) for number, index, takes_part in asked if takes_part[row]]
+            found = [
+                (kept, number, similarity) for number, index in mine for kept, similarity in index.matches(row)
+            ]
+            if found:
+                pairs.extend((row, kept, similarity, number) for kept, number, similarity in found)
+                kept, number, similarity = min(found)
+                dropped.append((row, kept, similarity, number))
+            else:
+                for _, index in mine:
+                    index.keep(row)
+        walked += len(batch) * (ordered.height - told.rows) // max(ordered.height, 1)
+        told.up_to(walked)
     told.up_to(ordered.height)
-    return _tables(ordered["id"], passes, pairs, dropped)
+    return _tables(ids, passes, indexes, pairs, dropped)
+
+
+def placed(ids: pl.Series, read: Callable[[], Iterable[pl.DataFrame]]) -> Texts:
+    """Texts by the places that their ids have among these; those of other ids are left out."""
+    places = ids.to_frame("id").with_row_index("row")
+
+    def blocks() -> Iterator[Block]:
+        for frame in read():
+            known = frame.join(places, on="id", how="inner", maintain_order="left")
+            yield known["row"].to_numpy().astype(np.int64), known["text"]
+
+    return Texts(len(ids), blocks)
+
+
+def _columns(rows: pl.DataFrame, on: str) -> Iterator[pl.DataFrame]:
+    yield rows.select("id", pl.col(f"on:{on}").alias("text"))
 
 
 def _check_texts(on: Sequence[str]) -> None:
     for name in on:
-        if name not in {*FIELDS, PAIR, LINKS}:
+        if name not in {*FIELDS, MESSAGE, PAIR, LINKS}:
             raise PipelineError(
                 f"there is no text {name!r} to look for duplicates on",
                 where="[[dedup]], key on",
-                next=nearest(name, [*FIELDS, PAIR]),
+                next=nearest(name, [*FIELDS, MESSAGE, PAIR]),
             )
 
 
-def _order(keep: Sequence[str]) -> list[pl.Expr]:
+def in_preference(keep: Sequence[str]) -> list[pl.Expr]:
+    """What to sort records by, the preferred first; ties go by id.
+
+    Raises `PipelineError` for a reason that there is not.
+    """
     names: list[str] = []
     for name in keep:
         if name not in POLICIES:
@@ -175,40 +224,12 @@ class _Told:
             self.rows = rows
 
 
-class _Walker:
-    """The index of one pass in terms of all rows, of which some take no part in it."""
-
-    def __init__(self, index: Index, places: dict[int, int], rows: list[int]) -> None:
-        self._index, self._places, self._rows = index, places, rows
-
-    @classmethod
-    def of(cls, each: Pass, texts: pl.Series) -> _Walker:
-        said = (texts.str.strip_chars() != "").fill_null(value=False)
-        rows = said.arg_true().to_list()
-        index = each.method(texts.filter(said).to_list(), **each.parameters)
-        return cls(index, {row: place for place, row in enumerate(rows)}, rows)
-
-    def matches(self, row: int) -> list[tuple[int, float]]:
-        place = self._places.get(row)
-        if place is None:
-            return []
-        return [(self._rows[kept], similarity) for kept, similarity in self._index.matches(place)]
-
-    def keep(self, row: int) -> None:
-        place = self._places.get(row)
-        if place is not None:
-            self._index.keep(place)
-
-
 def _tables(
-    ids: pl.Series,
-    passes: Sequence[Pass],
-    pairs: list[tuple[int, int, float, int]],
-    dropped: list[tuple[int, int, float, int]],
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    ids: pl.Series, passes: Sequence[Pass], indexes: Sequence[Index], pairs: list[_Match], dropped: list[_Match]
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     schema = {"row": pl.Int64, "kept": pl.Int64, "similarity": pl.Float64, "pass": pl.Int64}
 
-    def named(found: list[tuple[int, int, float, int]]) -> pl.DataFrame:
+    def named(found: list[_Match]) -> pl.DataFrame:
         frame = pl.DataFrame(found, schema=schema, orient="row")
         return frame.select(
             ids.gather(frame["row"]).alias("id"),
@@ -227,4 +248,12 @@ def _tables(
     )
     # Two passes of one method on one text may meet the same pair.
     table = table.unique(maintain_order=True).sort("id_a", "id_b", "method", "on", "similarity")
-    return table.match_to_schema(PAIRS), named(dropped).sort("id").match_to_schema(DUPLICATES)
+    done = pl.DataFrame(
+        [
+            (number, each.name, each.on, sum(of == number for *_, of in dropped), index.comparisons, index.note)
+            for number, (each, index) in enumerate(zip(passes, indexes, strict=True))
+        ],
+        schema=PASSES,
+        orient="row",
+    )
+    return table.match_to_schema(PAIRS), named(dropped).sort("id").match_to_schema(DUPLICATES), done

@@ -158,8 +158,8 @@ def _funnel_row(row: Mapping[str, Any], on_text: int) -> Json:
         ("excluded", row["excluded"]),
         ("rejected by rules on text", on_text),
         ("rejected by rules on measures", row["rejected"] - on_text),
-        ("duplicates", row["duplicate"]),
         ("contaminated", row["contaminated"]),
+        ("duplicates", row["duplicate"]),
         ("not drawn", row["not drawn"]),
     )
     left = row["records"]
@@ -219,12 +219,16 @@ def _later_stages(tables: Tables, total: Json) -> list[Json]:
     # A record is measured only if no rule on text rejects it, so none is counted twice.
     rejected = pl.concat(said).join(tables["exclusions"].select("id"), on="id", how="anti")
     drawn = tables["picks"].filter(pl.col("split").is_not_null())
-    rows = [collected(table.select(pl.len())).item() for table in (rejected, tables["duplicates"], drawn)]
-    return [
+    found = (rejected, tables["contamination"], tables["duplicates"], drawn)
+    rows = [collected(table.select(pl.len())).item() for table in found]
+    balances = [
         _balance("Rejections", {"rejected": total["rejected"]}, {"records with a reason": rows[0]}),
-        _balance("Duplicates", {"duplicates": total["duplicate"]}, {"records with a kept twin": rows[1]}),
-        _balance("Selection", {"kept": total["kept"]}, {"records drawn": rows[2]}),
+        _balance("Contamination", {"contaminated": total["contaminated"]}, {"records with a reference": rows[1]}),
+        _balance("Duplicates", {"duplicates": total["duplicate"]}, {"records with a kept twin": rows[2]}),
+        _balance("Selection", {"kept": total["kept"]}, {"records drawn": rows[3]}),
     ]
+    # Most runs compare with no reference set; where nothing is on either side there is nothing to show.
+    return [each for each in balances if each["name"] != "Contamination" or total["contaminated"] or rows[1]]
 
 
 def _grouped(rows: Iterable[Json], key: str) -> defaultdict[str, list[Json]]:

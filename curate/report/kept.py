@@ -14,6 +14,7 @@ from curate.report.excerpts import excerpt, number
 from curate.report.rules import QUANTILES
 
 LEAST_SIMILAR: Final = 2
+REFERENCES_SHOWN: Final = 3
 
 # Upper edges of the bins of lengths, in characters; each holds twice what the one before it holds.
 _EDGES: Final = tuple(2**power for power in range(6, 15))
@@ -81,12 +82,47 @@ def duplicates(tables: Tables, facts: Mapping[str, Any]) -> Json:
     least = collected(tables["duplicates"].sort("similarity", "id").head(LEAST_SIMILAR))
     least = least.filter(similarity < 1) if (least["similarity"] < 1).any() else least.head(1)
     return {
-        "passes": [dict(each) for each in facts["dedup"]],
+        "passes": _passes(tables["passes"], [each for each in facts["dedup"] if not each.get("against")]),
         "pairs": [_rounded(row) for row in pairs.sort(how).to_dicts()],
         "dropped": [_rounded(row) for row in dropped.sort(how).to_dicts()],
         "groups": collected(sizes).sort("size").to_dicts(),
         "least_similar": [_rounded(row) for row in least.to_dicts()],
     }
+
+
+def contamination(tables: Tables, facts: Mapping[str, Any]) -> Json:
+    """Which references were met, by file and method, and records beside the reference most similar to them."""
+    by = ["file", "method", "on"]
+    similarity = pl.col("similarity")
+    found = (
+        tables["contamination"]
+        .group_by(by)
+        .agg(records=pl.len(), references=pl.col("position").n_unique(), least=similarity.min())
+    )
+    shown = collected(tables["contamination"].sort(similarity, "id").head(REFERENCES_SHOWN))
+    return {
+        "passes": _passes(tables["passes_against"], [each for each in facts["dedup"] if each.get("against")]),
+        "found": [
+            _rounded(row)
+            for row in collected(found).sort("records", *by, descending=[True, *[False] * 3]).to_dicts()
+        ],
+        "examples": [_rounded(row) for row in shown.to_dicts()],
+    }
+
+
+def with_references(contamination: Json, texts: Mapping[str, Json]) -> None:
+    """Put the record's text beside each reference."""
+    for found in contamination["examples"]:
+        record = texts[found["id"]]
+        found |= {"prompt": excerpt(record["prompt"]), "response": excerpt(record["response"])}
+        found["text"] = excerpt(found["text"])
+
+
+def _passes(done: pl.LazyFrame, calls: list[Mapping[str, Any]]) -> list[Json]:
+    """What the pipeline asks for, with what came of it."""
+    said = collected(done).sort("pass").select("dropped", "comparisons", "note").to_dicts()
+    said += [{"dropped": 0, "comparisons": 0, "note": ""}] * (len(calls) - len(said))
+    return [dict(call) | came for call, came in zip(calls, said, strict=True)]
 
 
 def with_both_texts(duplicates: Json, texts: Mapping[str, Json]) -> None:

@@ -18,10 +18,12 @@ from curate.report.books import SPLITS, Json, Tables
 from curate.report.excerpts import quoted
 from curate.tables import (
     AMENDMENTS,
+    CONTAMINATION,
     DUPLICATES,
     EXCLUSIONS,
     LEDGER,
     PAIRS,
+    PASSES,
     PICKS,
     UNREADABLE,
     VERDICTS,
@@ -37,8 +39,11 @@ _MAY_BE_MISSING: Final = {
     "amendments": AMENDMENTS,
     "verdicts_measured": VERDICTS,
     "exclusions": EXCLUSIONS,
+    "contamination": CONTAMINATION,
+    "passes_against": PASSES,
     "pairs": PAIRS,
     "duplicates": DUPLICATES,
+    "passes": PASSES,
     "picks": PICKS,
     "ledger": LEDGER,
 }
@@ -60,8 +65,8 @@ def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dic
     funnel = books.funnel(tables, ledger)
     judged = rules.rule_numbers(tables, facts["rules"])
     rows = kept.kept_rows(tables)
-    duplicates = kept.duplicates(tables, facts)
-    _quote(tables, judged, duplicates)
+    duplicates, contamination = kept.duplicates(tables, facts), kept.contamination(tables, facts)
+    _quote(tables, judged, duplicates, contamination)
     made: Json = {
         "name": facts["name"],
         "summary": _summary(intake, ledger, funnel, [rule["name"] for rule in judged if rule["lifted"]]),
@@ -73,6 +78,7 @@ def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dic
         "funnel": funnel,
         "rules": judged,
         "ledger": ledger,
+        "contamination": contamination,
         "dedup": duplicates,
         "selection": kept.selection(tables, facts),
         "domains": kept.domains(tables, rows),
@@ -88,11 +94,13 @@ def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dic
     return made
 
 
-def _quote(tables: Tables, judged: list[Json], duplicates: Json) -> None:
+def _quote(tables: Tables, judged: list[Json], duplicates: Json, contamination: Json) -> None:
     pairs = {pair[key] for pair in duplicates["least_similar"] for key in ("id", "kept_id")}
+    pairs |= {found["id"] for found in contamination["examples"]}
     texts = quoted(tables["records"], rules.shown(judged) | pairs)
     rules.with_texts(judged, texts, tables)
     kept.with_both_texts(duplicates, texts)
+    kept.with_references(contamination, texts)
 
 
 def _summary(intake: Json, ledger: Json, funnel: Json, lifted: list[str]) -> Json:

@@ -4,7 +4,21 @@ import polars as pl
 import pytest
 
 from curate.dedup.minhash import minhash
-from curate.dedup.stars import Pass
+from curate.dedup.stars import Pass, ranked, with_text
+
+
+@pytest.fixture
+def with_texts():
+    """Makes rows to decide of records."""
+
+    def make(records, on):
+        frame = ranked(records).collect()
+        for name in on:
+            texts = with_text(records, name).rename({"text": f"on:{name}"})
+            frame = frame.join(texts.collect(), on="id", how="left")
+        return frame
+
+    return make
 
 
 @pytest.fixture

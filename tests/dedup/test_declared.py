@@ -9,7 +9,7 @@ import pytest
 
 import curate
 from curate.dedup.declared import declared
-from curate.dedup.stars import Pass, decide, with_texts
+from curate.dedup.stars import Pass, decide, ranked, with_text
 from curate.errors import PipelineError
 from curate.record import records
 
@@ -29,8 +29,9 @@ def kept_for(links, scores=None, rejected=()):
         for id, of in links.items()
         if id not in rejected
     )
-    rows = with_texts(made.lazy().with_columns(pl.lit(0, pl.UInt32).alias("source_rank")), ["links"]).collect()
-    _, duplicates = decide(rows, PASSES, ["best_score"])
+    first = made.lazy().with_columns(pl.lit(0, pl.UInt32).alias("source_rank"))
+    rows = ranked(first).collect()
+    _, duplicates, _ = decide(rows, PASSES, ["best_score"], read=lambda on: [with_text(first, on).collect()])
     return dict(duplicates.select("id", "kept_id").iter_rows())
 
 

@@ -17,7 +17,15 @@ def test_the_methods_are_known_by_name_and_say_what_they_are_for():
 def test_the_signature_is_the_configuration():
     model = registry.parameters(registry.get("dedups", "minhash"))
     resolved = registry.resolved(model.model_validate_json('{"threshold": 0.7}'))
-    assert resolved == {"threshold": 0.7, "num_perm": 128, "shingle": 5, "recall": 0.99}
+    assert resolved == {
+        "threshold": 0.7,
+        "num_perm": 128,
+        "shingle": 5,
+        "unit": "word",
+        "similarity": "jaccard",
+        "recall": 0.99,
+        "device": "cpu",
+    }
 
 
 def test_a_parameter_without_a_default_is_refused():

@@ -262,7 +262,7 @@ def test_seeds_stay_and_every_row_meets_what_stood_before_it(rows):
         "seed:1": "Write a long story about a dragon who likes tea",
     }
     frame = rows(texts, source_rank=[1, 1, 1, 0], position=[0, 10, 2, 0])
-    pairs, duplicates = decide(frame, [Pass(rouge_l, "rouge_l", "response", {})], ORDER)
+    pairs, duplicates, _ = decide(frame, [Pass(rouge_l, "rouge_l", "response", {})], ORDER)
     assert duplicates.select("id", "kept_id").rows() == [("new:00", "seed:1"), ("new:10", "seed:1")]
     assert pairs["similarity"].to_list() == pytest.approx([0.9, 0.8])
     assert set(pairs["method"]) == {"rouge_l"}
@@ -279,7 +279,7 @@ def test_twenty_thousand_rows_of_one_template_cost_one_comparison_each(rows):
         return made[0]
 
     began = time.process_time()
-    _, duplicates = decide(
+    _, duplicates, _ = decide(
         rows(texts), [Pass(Method("new", watched, ""), "new", "response", {})], ["source_order"]
     )
     assert duplicates.height == 19_999

