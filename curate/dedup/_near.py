@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 import numpy as np
 import polars as pl
-from numba import njit
 from numpy.typing import NDArray
 
 from curate.dedup import Index
+from curate.dedup._compiled import compiled
 from curate.dedup._groups import joined
 from curate.dedup.shingles import shingled
 from curate.dedup.signatures import signed
@@ -146,7 +146,7 @@ def _buckets(count: int, places: NDArray[np.int64], keys: NDArray[np.uint64]) ->
     return buckets
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _folded(signatures, bands, size):  # type: ignore[no-untyped-def] # pragma: no cover
     """What stands for each band of each signature. Shape (bands, n)."""
     keys = np.empty((bands, len(signatures)), np.uint64)
@@ -163,7 +163,7 @@ def _folded(signatures, bands, size):  # type: ignore[no-untyped-def] # pragma: 
     return keys
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _only_shared(hashes, starts, counters):  # type: ignore[no-untyped-def] # pragma: no cover
     """Move the shingles that at least two texts may have to the front; return where each text's then begin."""
     mask = np.uint64(len(counters) - 1)
@@ -182,7 +182,7 @@ def _only_shared(hashes, starts, counters):  # type: ignore[no-untyped-def] # pr
     return left
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _keep(place, near, heads, following):  # type: ignore[no-untyped-def] # pragma: no cover
     bands = near.shape[1]
     for band in range(bands):
@@ -192,7 +192,7 @@ def _keep(place, near, heads, following):  # type: ignore[no-untyped-def] # prag
             heads[bucket] = place * bands + band
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _matches(  # type: ignore[no-untyped-def] # pragma: no cover
     place, near, heads, following, met, hashes, starts, sizes, threshold, contained, found, common
 ):

@@ -8,10 +8,10 @@ from typing import IO, Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from numba import njit
 from numpy.typing import NDArray
 
 from curate.dedup import Index
+from curate.dedup._compiled import compiled
 from curate.dedup._groups import linked
 from curate.dedup.ngram import WORD
 from curate.dedup.shingles import shingled
@@ -187,7 +187,7 @@ def _wholes(
     return owners[first], number.reshape(-1).astype(np.int64), len(counts)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(hashes, counters):  # type: ignore[no-untyped-def] # pragma: no cover
     """Count each hash as none, one, or more."""
     mask = np.uint64(4 * len(counters) - 1)
@@ -198,7 +198,7 @@ def _count(hashes, counters):  # type: ignore[no-untyped-def] # pragma: no cover
             counters[byte] += np.uint8(1 << shift)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _again(hashes, counters):  # type: ignore[no-untyped-def] # pragma: no cover
     """Whether a second row may have each run: two runs that share a counter are taken for one."""
     mask = np.uint64(4 * len(counters) - 1)
@@ -209,7 +209,7 @@ def _again(hashes, counters):  # type: ignore[no-untyped-def] # pragma: no cover
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _keep(row, labels, starts, rarest, heads, following):  # type: ignore[no-untyped-def] # pragma: no cover
     for place in range(starts[row], starts[row + 1]):
         label = labels[place]
@@ -220,7 +220,7 @@ def _keep(row, labels, starts, rarest, heads, following):  # type: ignore[no-unt
             heads[1, label] = place
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _matches(  # type: ignore[no-untyped-def] # pragma: no cover
     row, labels, starts, sizes, required, rarest, heads, following, owner, met, found, common
 ):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from curate.dedup._compiled import compiled
 from curate.dedup.characters import KIND, LOWER_CASE, SIGN, WORD
 
 _LOWER_CASE = np.uint32(LOWER_CASE)
@@ -16,7 +16,7 @@ _ONE = np.uint64(0xBF58476D1CE4E5B9)
 _TWO = np.uint64(0x94D049BB133111EB)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _character(data, place):  # type: ignore[no-untyped-def] # pragma: no cover
     """The code point of the character that begins here, and how many bytes it has."""
     first = np.uint32(data[place])
@@ -29,14 +29,14 @@ def _character(data, place):  # type: ignore[no-untyped-def] # pragma: no cover
     return point, size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _finalised(z):  # type: ignore[no-untyped-def] # pragma: no cover
     z = (z ^ (z >> np.uint64(30))) * _ONE
     z = (z ^ (z >> np.uint64(27))) * _TWO
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _start(data, place, first, backwards):  # type: ignore[no-untyped-def] # pragma: no cover
     """Where the next character begins: here, or before this place."""
     if backwards:
@@ -46,7 +46,7 @@ def _start(data, place, first, backwards):  # type: ignore[no-untyped-def] # pra
     return place
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _word(data, table, place, first, last, backwards):  # type: ignore[no-untyped-def] # pragma: no cover
     """Where the next word ends, going on from a place or back from it, and its hash: 0 where there is none."""
     hash = np.uint64(0)
@@ -65,7 +65,7 @@ def _word(data, table, place, first, last, backwards):  # type: ignore[no-untype
     return place, hash
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def step(  # type: ignore[no-untyped-def] # pragma: no cover
     data, table, rows, begins, ends, places, hashes, words, backwards
 ):
@@ -86,7 +86,7 @@ def step(  # type: ignore[no-untyped-def] # pragma: no cover
     return more
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def counted(hashes):  # type: ignore[no-untyped-def] # pragma: no cover
     """How often each of the hashes occurs among them."""
     slots = 16

@@ -18,7 +18,8 @@ from curate.dedup.texts import Texts
 from curate.errors import PipelineError
 
 # At which similarities the recall that bands promise is told.
-_TOLD: Final = (0.7, 0.8, 0.85, 0.9, 0.95)
+_TOLD: Final = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+_NEARLY_ALL: Final = 0.9999
 
 
 @finds
@@ -59,10 +60,16 @@ def minhash(
         contained=similarity == "containment",
         device=device,
     )
-    expected = expected_recall([*_TOLD, threshold], bands=bands, rows=rows)
-    told = ", ".join(f"{expected[at]:.1%} of pairs at {at:g}" for at in sorted(expected))
-    index.note = f"{bands} bands of {rows} rows look at {told}; each was verified"
+    index.note = f"{bands} bands of {rows} rows look at {told(threshold, bands, rows)}; each is verified"
     return index
+
+
+def told(threshold: float, bands: int, rows: int) -> str:
+    """Which share of pairs is looked at, at the threshold and around it."""
+    expected = expected_recall({*_TOLD, threshold}, bands=bands, rows=rows)
+    few = [f"{expected[at]:.1%} of pairs at {at:g}" for at in sorted(expected) if expected[at] < _NEARLY_ALL]
+    most = [f"over {_NEARLY_ALL:.2%} from {at:g} on" for at in sorted(expected) if expected[at] >= _NEARLY_ALL]
+    return ", ".join([*few, *most[:1]])
 
 
 def banding(*, threshold: float, num_perm: int, recall: float) -> tuple[int, int]:

@@ -196,6 +196,31 @@ def test_the_order_of_rows_changes_nothing(rows, near):
         assert_frame_equal(first[1], again[1])
 
 
+def test_the_order_and_size_of_blocks_the_batches_and_the_cores_change_nothing(rows, planted, monkeypatch):
+    draw = random.Random(5)
+    texts = {f"r{n:04}": text for n in range(150) for text in [planted(n % 60, draw.randrange(12))[n % 2]]}
+    frame = rows(texts).rename({"on:response": "text"})
+    passes = [Pass(minhash, "minhash", "x", {"threshold": 0.7}), Pass(exact, "exact", "x", {})]
+
+    def tables(size, seed):
+        pieces = [frame.slice(at, size).select("id", "text") for at in range(0, frame.height, size)]
+        random.Random(seed).shuffle(pieces)
+        return decide(frame, passes, ["longest"], read=lambda _: pieces)[:2]
+
+    first = tables(150, 0)
+    assert 30 < first[1].height < 150
+    for size, seed in ((1, 1), (7, 2), (50, 3)):
+        for name, value in (
+            ("curate.dedup.shingles.cores", lambda: size % 3 + 1),
+            ("curate.dedup.walk._BATCH_BYTES", size * 100),
+            ("curate.dedup.texts.BLOCK_BYTES", size * 500),
+            ("curate.dedup._near._IN_MEMORY", size),
+        ):
+            monkeypatch.setattr(name, value)
+        for one, other in zip(first, tables(size, seed), strict=True):
+            assert_frame_equal(one, other)
+
+
 @given(st.lists(st.text("abc ", max_size=9), max_size=25))
 def test_every_drop_is_verified_and_for_a_row_that_stays(texts):
     ids = [f"{number:02}" for number in range(len(texts))]
