@@ -12,6 +12,9 @@ from curate.buckets import Buckets as Buckets
 from curate.buckets import lines_of as lines_of
 from curate.buckets import split_lines as split_lines
 from curate.csv_rows import csv_rows as csv_rows
+from curate.dedup import Index as Index
+from curate.dedup import finds as finds
+from curate.dedup.texts import Texts as Texts
 from curate.errors import CurateError as CurateError
 from curate.errors import PluginError as PluginError
 from curate.errors import SourceError as SourceError
@@ -35,6 +38,7 @@ from curate.lines import listed as listed
 from curate.lines import row_frames as row_frames
 from curate.lines import text_at as text_at
 from curate.markdown import to_markdown as to_markdown
+from curate.measure import measures as measures
 from curate.record import SCHEMA as SCHEMA
 from curate.record import records as records
 from curate.shapes import WORK_KEYS as WORK_KEYS

@@ -12,6 +12,7 @@ import polars as pl
 from curate.addresses import variants
 from curate.errors import CurateError, nearest
 from curate.record import message
+from curate.twins import twins
 
 _WIDTH: Final = 96  # characters of a text that are shown
 _CHANGE: Final = 48  # the same of a change, on either side
@@ -36,25 +37,19 @@ class Explanation:
         return f"<table><caption>{escape(self.id)}</caption>{rows}</table>"
 
 
-def explain(table: Callable[[str], pl.LazyFrame], facts: Mapping[str, Any], wanted: str) -> Explanation:
-    """The chain of the record with this id, or from this address.
+def explain(table: Callable[[str], pl.LazyFrame], manifest: Mapping[str, Any], wanted: str) -> Explanation:
+    """The chain of the record with this id, or from this address, by the tables and the manifest of its run.
 
     Raises `CurateError` when no record has it.
     """
     record = _find(table, wanted)
-    id = record["id"]
-    row = {
-        name: _row(table(name), id) for name in ("ledger", "verdicts", "verdicts_measured", "duplicates", "picks")
-    }
+    id, facts = record["id"], manifest["facts"]
+    row = {name: _row(table(name), id) for name in ("ledger", "verdicts", "verdicts_measured", "picks")}
     ledger = row["ledger"] or {"state": "unknown", "detail": None}
     steps = [*_read(record), *_amended(table, id)]
     for name, label in (("verdicts", "judged"), ("verdicts_measured", "measured")):
         steps += _judged(row[name], facts["rules"], record["source"], label)
-    if row["duplicates"]:
-        twin = row["duplicates"]
-        steps.append(
-            ("duplicate", f"of {twin['kept_id']}: {twin['similarity']:.3f} by {twin['method']} on {twin['on']}")
-        )
+    steps += twins(table, manifest, id)
     if row["picks"]:
         steps.append(("drawn", _picked(row["picks"])))
     detail = f": {ledger['detail']}" if ledger["detail"] else ""

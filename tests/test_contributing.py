@@ -16,7 +16,7 @@ CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
 
 @pytest.mark.skipif(not CONTRIBUTING.exists(), reason="CONTRIBUTING.md is not beside the tests")
 def test_the_shown_source_reads_and_balances(tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text("utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(@reads.*?)```", CONTRIBUTING.read_text("utf-8"), re.DOTALL)
     head = (
         '"""Lines."""\nfrom collections.abc import Iterator\nfrom pathlib import Path\n'
         "from curate.api import Intake, Part, reads, records\n\n"
@@ -36,3 +36,26 @@ def test_the_shown_source_reads_and_balances(tmp_path):
     )
     # Prompts alone reach no training set; the ledger says so of each.
     assert run.ledger.select(pl.col("state").unique()).collect().item() == "not drawn"
+
+
+@pytest.mark.skipif(not CONTRIBUTING.exists(), reason="CONTRIBUTING.md is not beside the tests")
+def test_the_shown_dedup_method_finds_and_also_compares_with_another_set(tmp_path):
+    (code,) = re.findall(r"```python\n(@finds.*?)```", CONTRIBUTING.read_text("utf-8"), re.DOTALL)
+    head = (
+        '"""Length."""\nfrom __future__ import annotations\nfrom collections import defaultdict\n'
+        "import numpy as np\nfrom curate.api import Index, Texts, finds\n\n"
+    )
+    (tmp_path / "plug").mkdir()
+    (tmp_path / "plug" / "same_length.py").write_text(head + code)
+    (tmp_path / "asked.txt").write_text("four\n")
+    prompts = ["one", "two", "three", "fife", "seven"]
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"prompt": "{word}", "response": "r"}}\n' for word in prompts))
+    (tmp_path / "p.toml").write_text(
+        'name = "p"\n[[source]]\nuse = "jsonl"\npath = "a.jsonl"\nlicense = "CC0-1.0"\n'
+        '[[dedup]]\nuse = "same_length"\non = "prompt"\nkeep = ["native_order"]\n'
+        '[[dedup]]\nuse = "same_length"\nagainst = "asked.txt"\n'
+    )
+    run = curate.run(tmp_path / "p.toml", plugins=[tmp_path / "plug"], runs=tmp_path / "runs")
+    registry.use_folders([])
+    ends = run.records.join(run.ledger, on="id").collect().sort("position")
+    assert ends["state"].to_list() == ["kept", "duplicate", "kept", "contaminated", "duplicate"]

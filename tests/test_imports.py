@@ -44,7 +44,8 @@ LAYERS = [
     {"resolve", "inputs", "manifest", "pull"},
     {"complete", "read", "judge", "masking", "selection", "report", "why", "contrast", "twins"},
     {"diff", "duplicates", "rethreshold"},
-    {"amend", "measuring", "reduce", "facts", "embedding", "eligible", "collapse", "contamination", "deduplicating"},
+    {"amend", "measuring", "reduce", "facts", "embedding"}
+    | {"eligible", "collapse", "contamination", "deduplicating"},
     {"work"},
     {"runs"},
     {"ablation", "lint", "looking", "plan"},

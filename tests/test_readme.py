@@ -76,8 +76,10 @@ def test_every_key_of_a_pipeline_is_in_the_readme():
 
 
 def test_the_shown_pipeline_resolves(tmp_path):
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "p.toml").write_text(text)
+    whole, *more = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "p.toml").write_text(whole + "".join(more))
+    (tmp_path / "eval_sets").mkdir()
+    (tmp_path / "eval_sets" / "asked.jsonl").write_text("")
     (tmp_path / "site_groups.toml").write_text("stem = []\n")
     assert read_pipeline(tmp_path / "p.toml").name == "lima-1k"
 

@@ -12,7 +12,20 @@ import click
 from curate import __version__
 from curate.errors import CurateError
 
-_COMMANDS: Final = ("ablate", "diff", "init", "lint", "list", "look", "plan", "pull", "run", "verify", "why")
+_COMMANDS: Final = (
+    "ablate",
+    "diff",
+    "duplicates",
+    "init",
+    "lint",
+    "list",
+    "look",
+    "plan",
+    "pull",
+    "run",
+    "verify",
+    "why",
+)
 
 _FULL: Final = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quota error
 _INTERRUPTED: Final = 130  # what shells report for Ctrl-C

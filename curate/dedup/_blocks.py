@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from curate.dedup._cosines import STEP, candidates, verified
-from curate.dedup._products import Bars, Low, Plan, Vectors, axes_for
+from curate.dedup._products import Bars, Low, Plan, Vectors, axes_for, one_thread
 
 # A block of short products is made again of whole ones where it proposes more than so many columns a row.
 _MOST: Final = STEP // 4
@@ -64,6 +65,7 @@ class Blocks:
         self._rows, self._columns, self._levels, self._cap, self._plan = rows, columns, levels, cap, plan
         self._axes = axes_for(rows, columns, float(levels[0])) if plan.shorten else None
         self._made: dict[bool, _Sides] = {}
+        self._making = Lock()
         self._shrunk: list[str] = []
 
     @property
@@ -100,19 +102,20 @@ class Blocks:
 
     def _on_threads(self, asked: _Asked, begin: int) -> Sequence[Found]:
         step = self._plan.rows
-        self._sides(short=self._axes is not None)  # by all threads
+        self._sides(short=self._axes is not None)
         # The last rows have the most columns.
         starts = range(begin, len(asked.rows), step)[::-1]
-        with _one_thread(), ThreadPoolExecutor(self._plan.threads) as pool:
+        with one_thread(), ThreadPoolExecutor(self._plan.threads) as pool:
             return list(pool.map(lambda start: self._found(asked, start, start + step), starts))
 
     def _sides(self, *, short: bool) -> _Sides:
-        if short not in self._made:
-            axes = self._axes if short else None
-            rows = Low(self._rows, axes, self._plan)
-            columns = rows if self._columns is self._rows else Low(self._columns, axes, self._plan)
-            self._made[short] = _Sides(rows, columns, Bars(self._levels, rows, columns))
-        return self._made[short]
+        with self._making:
+            if short not in self._made:
+                axes = self._axes if short else None
+                rows = Low(self._rows, axes, self._plan)
+                columns = rows if self._columns is self._rows else Low(self._columns, axes, self._plan)
+                self._made[short] = _Sides(rows, columns, Bars(self._levels, rows, columns))
+            return self._made[short]
 
     def _found(self, asked: _Asked, begin: int, end: int) -> Found:
         rows = asked.rows[begin:end]
@@ -218,17 +221,6 @@ def _looked(
         return None
     rows, columns = (places.cpu().numpy() for places in reached.nonzero(as_tuple=True))
     return rows, columns, counted
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Products by the thread that asks for them: others would wait for more, and keep a core busy with it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ The module's name begins with an underscore, so that a list of methods does not 
 
 # numba finds the types of what it compiles.
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN202
 
 from __future__ import annotations
 
@@ -85,7 +84,7 @@ def candidates(products, limits, bars, least, sure, rows, columns):  # pragma: n
 
 @intrinsic
 def _lanes(_typing: Any, one: Any, other: Any, steps: Any) -> Any:
-    """The sum of products of 16 numbers of 32 bits, so many times, at two addresses: lane by lane, then in pairs."""
+    """The sum of products of so many times 16 numbers at two addresses: lane by lane, then in pairs."""
 
     def code(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         number, double = ir.IntType(64), ir.VectorType(ir.DoubleType(), _LANES)

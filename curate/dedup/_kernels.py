@@ -87,11 +87,11 @@ def _encoded(point, into, at):
 
 
 @_kept
-def unsettled(data, starts, table, found):
+def unsettled(data, spans, table, found):
     """Mark in `found` the texts to compose and lower-case as a whole; return what planes the table lacks."""
     missing = np.int64(0)
-    for row in range(len(starts) - 1):
-        place, end, before = starts[row], starts[row + 1], np.uint32(0)
+    for row in range(len(spans)):
+        place, end, before = spans[row, 0], spans[row, 1], np.uint32(0)
         found[row] = False
         while place < end:
             if place + 8 <= end and not eight(np.int64(data.ctypes.data) + place) & _NOT_ASCII:
@@ -301,7 +301,7 @@ def sign(hashes, starts, factors, shifts, into):
 
 
 @_kept
-def shingle(data, starts, table, size, by_character, factors, shifts, signatures, hashes, counts):
+def shingle(data, spans, table, size, by_character, factors, shifts, signatures, hashes, counts):
     """Hash the shingles of each text, and sign or keep them.
 
     With factors, `signatures` are filled; without, `hashes` with the distinct shingles of one text after another,
@@ -309,8 +309,8 @@ def shingle(data, starts, table, size, by_character, factors, shifts, signatures
     is not its own.
     """
     longest = 0
-    for row in range(len(starts) - 1):
-        longest = max(longest, starts[row + 1] - starts[row])
+    for row in range(len(spans)):
+        longest = max(longest, spans[row, 1] - spans[row, 0])
     # Memory that is not written to is never taken; a lower-cased character may have half as many bytes more.
     lowered, tail = np.empty(2 * longest + 128, np.uint8), np.zeros(64, np.uint8)
     begins, ends = np.empty(longest + 9, np.int64), np.empty(longest + 9, np.int64)
@@ -318,8 +318,8 @@ def shingle(data, starts, table, size, by_character, factors, shifts, signatures
     mixed, lowest = np.empty(_CACHED, np.uint32), np.empty(len(factors), np.uint32)
     places = np.empty(257, np.int64)
     at = _FIRST
-    for row in range(len(starts) - 1):
-        begin, end = starts[row], starts[row + 1]
+    for row in range(len(spans)):
+        begin, end = spans[row, 0], spans[row, 1]
         count, whole = _words(data, begin, end, table, by_character, lowered, begins, ends, tail), size
         if not count:
             # A text without any word is known by its characters.

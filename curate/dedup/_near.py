@@ -22,8 +22,10 @@ Unit = Literal["word", "character"]
 # Shingles that wait in memory rather than in a file, in bytes.
 _IN_MEMORY: Final = 256 * 2**20
 
-# Counters of shingles a batch, as a power of two: a megabyte, which stays in a core's second-level cache.
-_COUNTERS: Final = 20
+# Counters a shingle of a batch, and how often what is left is counted, each time by other bits. Of shingles that
+# one text has alone, four in ten may stay after the first count, and one in four hundred after the third.
+_COUNTERS: Final = 2
+_ROUNDS: Final = 3
 
 
 class Near(Index):
@@ -74,16 +76,23 @@ class Near(Index):
             self._shingles.readinto(into[start:end])
         # What no second text of the batch has is known by its number alone, and a text with too much of it
         # matches nothing. Two shingles may share a counter; then one stays that need not.
-        counters = np.zeros(1 << _COUNTERS, np.uint8)
-        self._starts = _only_shared(hashes, starts, counters)
-        self._hashes = hashes[: self._starts[-1]].copy()
+        bits = max(10, int(_COUNTERS * starts[-1]).bit_length())
+        for turn in range(_ROUNDS):
+            starts = _only_shared(hashes, starts, np.zeros(1 << bits, np.uint8), np.uint64(turn * 13))
+        self._starts = starts
+        self._hashes = hashes[: starts[-1]].copy()
         self._place = {row: place for place, row in enumerate(self._rows.tolist())}
         numbers = np.unique(self._buckets[:, self._rows], return_inverse=True)[1]
         # Buckets of no second row have the lowest number, which is not looked up.
         has_none = bool((self._buckets[:, self._rows] < 0).any())
         self._near = np.ascontiguousarray(numbers.reshape(len(self._buckets), -1).T) - int(has_none)
+        # Kept texts of a bucket are chained by kind: of those with as many shingles, and as many of them shared,
+        # none can match for the same reason, so a look at the first is enough.
+        kinds = np.stack([self._sizes[self._rows], np.diff(self._starts)])
+        self._kinds = np.unique(kinds, axis=1, return_inverse=True)[1].reshape(-1)
         self._heads = np.full(int(self._near.max(initial=-1)) + 1, -1, np.int64)
         self._next = np.full(self._near.size, -1, np.int64)
+        self._next_kind = np.full(self._near.size, -1, np.int64)
         self._met = np.full(len(self._rows), -1, np.int64)
         self._counts = self._sizes[self._rows]
         self._found = np.empty(len(self._rows), np.int64)
@@ -96,6 +105,7 @@ class Near(Index):
             self._near,
             self._heads,
             self._next,
+            self._next_kind,
             self._met,
             self._hashes,
             self._starts,
@@ -115,7 +125,7 @@ class Near(Index):
         return sorted(zip(rows.tolist(), similarities.tolist(), strict=True))
 
     def keep(self, row: int) -> None:
-        _keep(self._place[row], self._near, self._heads, self._next)
+        _keep(self._place[row], self._near, self._heads, self._next, self._next_kind, self._kinds)
 
 
 def _band_keys(
@@ -164,18 +174,18 @@ def _folded(signatures, bands, size):  # type: ignore[no-untyped-def] # pragma: 
 
 
 @compiled
-def _only_shared(hashes, starts, counters):  # type: ignore[no-untyped-def] # pragma: no cover
+def _only_shared(hashes, starts, counters, shift):  # type: ignore[no-untyped-def] # pragma: no cover
     """Move the shingles that at least two texts may have to the front; return where each text's then begin."""
     mask = np.uint64(len(counters) - 1)
-    for hash in hashes:
-        slot = hash & mask
+    for place in range(starts[-1]):
+        slot = (hashes[place] >> shift) & mask
         if counters[slot] < 2:
             counters[slot] += 1
     left = np.zeros(len(starts), np.int64)
     end = 0
     for text in range(len(starts) - 1):
         for place in range(starts[text], starts[text + 1]):
-            if counters[hashes[place] & mask] > 1:
+            if counters[(hashes[place] >> shift) & mask] > 1:
                 hashes[end] = hashes[place]
                 end += 1
         left[text + 1] = end
@@ -183,18 +193,28 @@ def _only_shared(hashes, starts, counters):  # type: ignore[no-untyped-def] # pr
 
 
 @compiled
-def _keep(place, near, heads, following):  # type: ignore[no-untyped-def] # pragma: no cover
+def _keep(place, near, heads, following, next_kind, kinds):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Put a text behind the first of its kind in each of its buckets, or make it the first of a kind there."""
     bands = near.shape[1]
     for band in range(bands):
         bucket = near[place, band]
-        if bucket >= 0:
-            following[place * bands + band] = heads[bucket]
-            heads[bucket] = place * bands + band
+        if bucket < 0:
+            continue
+        mine = place * bands + band
+        first = heads[bucket]
+        while first >= 0 and kinds[first // bands] != kinds[place]:
+            first = next_kind[first]
+        if first >= 0:
+            following[mine] = following[first]
+            following[first] = mine
+        else:
+            next_kind[mine] = heads[bucket]
+            heads[bucket] = mine
 
 
 @compiled
 def _matches(  # type: ignore[no-untyped-def] # pragma: no cover
-    place, near, heads, following, met, hashes, starts, sizes, threshold, contained, found, common
+    place, near, heads, following, next_kind, met, hashes, starts, sizes, threshold, contained, found, common
 ):
     """Fill `found` with the places of kept texts that match, and `common` with how many shingles they share."""
     bands = near.shape[1]
@@ -204,18 +224,23 @@ def _matches(  # type: ignore[no-untyped-def] # pragma: no cover
         bucket = near[place, band]
         if bucket < 0:
             continue
-        entry = heads[bucket]
-        while entry >= 0:
+        first = heads[bucket]
+        entry = np.int64(-1)
+        while first >= 0 or entry >= 0:
+            if entry < 0:
+                entry, other = first, first // bands
+                first = next_kind[first]
+                # The numbers of shared shingles alone may forbid a whole kind.
+                most = min(own_end - own_start, starts[other + 1] - starts[other])
+                whole = min(own_size, sizes[other]) if contained else own_size + sizes[other] - most
+                if most < threshold * whole * (1 - 1e-12):
+                    entry = np.int64(-1)
+                    continue
             other = entry // bands
             entry = following[entry]
             if met[other] == place:
                 continue
             met[other] = place
-            most = min(own_end - own_start, starts[other + 1] - starts[other])
-            whole = min(own_size, sizes[other]) if contained else own_size + sizes[other] - most
-            # Their numbers of shared shingles alone may forbid it.
-            if most < threshold * whole * (1 - 1e-12):
-                continue
             compared += 1
             shared = 0
             one, two, end = own_start, starts[other], starts[other + 1]

@@ -19,6 +19,9 @@ Schwarz again; Li, Chan, Yiu and Mamoulis, "FEXIPRO", SIGMOD 2017, find inner pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,7 +32,7 @@ from numpy.typing import NDArray
 from curate.dedup._cosines import STEP, squares
 
 # Vectors that are prepared at a time, in 64 bits.
-_ROWS: Final = 8192
+_ROWS: Final = 4096
 
 # Rows among which principal axes are found, and how many of these are compared with the others to choose.
 _SAMPLE: Final = 2048
@@ -103,10 +106,10 @@ class Low:
 
     def __init__(self, vectors: Vectors, axes: NDArray[np.float64] | None, plan: Plan) -> None:
         width = vectors.width if axes is None else axes.shape[1] + 1
-        turned = None if axes is None else torch.from_numpy(axes).to(plan.device)
         self.values = torch.empty((len(vectors), width), dtype=plan.dtype, device=plan.device)
-        self.error = 0.0
-        for begin in range(0, len(vectors), _ROWS):
+        turned = None if axes is None else torch.from_numpy(axes).to(plan.device)
+
+        def fill(begin: int) -> float:
             some = slice(begin, begin + _ROWS)
             lengths = torch.from_numpy(vectors.squares[some]).to(plan.device).sqrt()[:, None]
             exact = torch.from_numpy(vectors.raw[some]).to(plan.device).double()
@@ -117,7 +120,10 @@ class Low:
                 exact = torch.cat([kept, (1 - kept.square().sum(1, keepdim=True)).clamp(min=0).sqrt()], 1)
             low = exact.to(plan.dtype)
             self.values[some] = low
-            self.error = max(self.error, float((exact - low.double()).norm(dim=1).max()))
+            return float((exact - low.double()).norm(dim=1).max())
+
+        with one_thread(), ThreadPoolExecutor(plan.threads) as pool:
+            self.error = max(pool.map(fill, range(0, len(vectors), _ROWS)), default=0.0)
 
 
 class Bars:
@@ -162,18 +168,30 @@ def axes_for(rows: Vectors, columns: Vectors, floor: float) -> NDArray[np.float6
     if len(columns) < 2 * _SAMPLE:
         return None
     drawn = [np.linspace(0, len(side) - 1, _SAMPLE // 2).astype(np.int64) for side in (rows, columns)]
-    sample = np.concatenate([rows.unit(drawn[0]), columns.unit(drawn[1])])
-    turned_by = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
-    turned = sample @ turned_by
-    probes = turned[:: _SAMPLE // _PROBES]
+    sample = torch.from_numpy(np.concatenate([rows.unit(drawn[0]), columns.unit(drawn[1])]))
     cost, best = float(columns.width), None
-    for width in (32, 64, 96, 128, 192, 256, 384, 512, 768):
-        kept = slice(0, width - 1)
-        if width >= cost:
-            break
-        rests = [np.sqrt(np.clip(1 - np.square(some[:, kept]).sum(1), 0, None)) for some in (probes, turned)]
-        bounds = probes[:, kept] @ turned[:, kept].T + np.outer(*rests)
-        share = (bounds >= floor - _ABOUT).mean() - 2 / _SAMPLE  # but for the probes themselves
-        if width + _VERIFIED * share < cost:
-            cost, best = width + _VERIFIED * share, np.ascontiguousarray(turned_by[:, kept])
+    with one_thread():
+        axes = torch.linalg.eigh(sample.T @ sample)[1].flip(1)
+        turned = sample @ axes
+        probes = turned[:: _SAMPLE // _PROBES]
+        for width in (32, 64, 96, 128, 192, 256, 384, 512, 768):
+            if width >= cost:
+                break
+            one, other = probes[:, : width - 1], turned[:, : width - 1]
+            rests = [(1 - some.square().sum(1)).clamp(min=0).sqrt() for some in (one, other)]
+            reached = one @ other.T + torch.outer(*rests) >= floor - _ABOUT
+            share = float(reached.double().mean()) - 2 / _SAMPLE  # but for the probes themselves
+            if width + _VERIFIED * share < cost:
+                cost, best = width + _VERIFIED * share, np.ascontiguousarray(axes[:, : width - 1].numpy())
     return best
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch works in the thread that asks it to: others would wait for more, and keep a core busy with it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

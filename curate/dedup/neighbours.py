@@ -6,9 +6,9 @@ computed in 64 bits and one fixed order. So the same vectors give the same pairs
 Rows are in order of preference, and a row is compared with those before it. A row that has very many neighbours
 would have a table of its own: of 52,002 equal vectors all 1.35 billion pairs. Therefore each row has a bar, which
 is the floor at first and rises to the next hundredth whenever `cap` neighbours have reached it. At every whole
-hundredth up to 0.98, the first `cap` neighbours of a row are thus among its pairs, the most preferred first, and
-whoever walks the rows in order, and lets each join the first kept one that it matches, is misled only where none
-of these is kept and another one is: where a row has `cap` pairs or more at the threshold, and joins none.
+hundredth up to 0.98, the first `cap` neighbours of a row are thus among its pairs, the most preferred first.
+Whoever walks the rows in order, and lets each join the first kept one that it matches, is misled only where a row
+is `unsure` and joins none: then a neighbour beyond its first `cap` may be kept, and the row stays beside it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Search = Literal["exact", "flat", "ivf", "kmeans"]
 
-# Neighbours of a row at a level. With 16 bytes a pair while they are sought, and a row seldom full at more than
-# a few levels, a hundred thousand rows of one template take a gigabyte or so.
+# Neighbours of a row at a level. So 52,000 rows of one template have 13 million pairs if they are nearly equal,
+# and 37 million if their cosines spread about 0.85, which took 2 and 3 GB.
 CAP: Final = 256
 
 # The highest bar but for the floor. Above it nothing could be told apart by products in 16 bits.
@@ -119,8 +119,8 @@ def neighbours_of(
 ) -> Neighbours:
     """The pairs of a row of the reference and a row of the vectors whose cosine is at least `floor`.
 
-    `left` are rows of the reference, shape (m, d), and `right` rows of the vectors, shape (n, d). Of each row of the
-    vectors the first `cap` references are kept at a level.
+    `left` are rows of the reference, shape (m, d), and `right` rows of the vectors, shape (n, d). Of each row of
+    the vectors the first `cap` references are kept at a level.
 
     Raises `PipelineError` for vectors or parameters that are none, `PluginError` when a package is missing.
     """
@@ -167,6 +167,19 @@ def flips(
         change = float(np.abs(there[0] - there[1]).max())
     dropped = [_dropped(each, len(first)) for each in both]
     return Flips(len(sets[0] | sets[1]), flipped.shape[1], len(dropped[0] ^ dropped[1]), change)
+
+
+def unsure(
+    right: NDArray[np.int64], similarity: NDArray[np.float64], *, count: int, floor: float, threshold: float,
+    cap: int = CAP,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Which of `count` rows may have more neighbours at a threshold than were kept of them. Shape (count,).
+
+    `right` and `similarity` are of the pairs down to the `floor`. All neighbours of the other rows were kept.
+    """
+    steps = levels(floor)
+    reached = similarity >= steps[steps <= threshold].max(initial=floor)
+    return np.bincount(right[reached], minlength=count) >= cap
 
 
 def levels(floor: float) -> NDArray[np.float64]:

@@ -70,12 +70,12 @@ def shingled(texts: pl.Series, *, size: int, unit: Unit = "word") -> Shingles:
     nothing = np.empty(0, np.uint32)
 
     def block(rows: slice) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        data, starts, table = buffers(texts[rows])
-        counts = np.empty(len(starts) - 1, np.int64)
+        data, spans, table = buffers(texts[rows])
+        counts = np.empty(len(spans), np.int64)
         hashes = np.empty(len(data) + len(counts), np.uint64)
         kernels, by_character = _kernels(), unit == "character"
         none = nothing.reshape(0, 0)
-        end = kernels.shingle(data, starts, table, size, by_character, nothing, nothing, none, hashes, counts)
+        end = kernels.shingle(data, spans, table, size, by_character, nothing, nothing, none, hashes, counts)
         return hashes[:end].copy(), counts
 
     made = list(each_block(texts.str.len_bytes().to_numpy(), block))
@@ -109,32 +109,34 @@ def cores() -> int:
 
 
 def buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint32]]:
-    """The bytes of texts, where each begins (and the last ends), and the classes of all their characters.
+    """The bytes of texts, where each begins and ends in them, and the classes of all their characters.
 
     Texts that hold characters which change with their neighbours are composed and lower-cased.
     """
-    data, starts = _arrow(texts)
+    data, spans = _arrow(texts)
     found = np.empty(len(texts), np.bool_)
     table = characters.classes()
-    if missing := _kernels().unsettled(data, starts, table, found):
+    if missing := _kernels().unsettled(data, spans, table, found):
         table = characters.classes(missing)
-        _kernels().unsettled(data, starts, table, found)
+        _kernels().unsettled(data, spans, table, found)
     if found.any():
         (rows,) = np.nonzero(found)
-        settled = texts.gather(rows).str.normalize("NFC").str.to_lowercase()
-        # A clone, because `scatter` changes the series that it is given.
-        data, starts = _arrow(texts.clone().scatter(rows, settled))
+        settled, places = _arrow(texts.gather(rows).str.normalize("NFC").str.to_lowercase())
         # What they became may be in planes that the texts before were not.
-        if missing := _kernels().unsettled(data, starts, table, found):
+        if missing := _kernels().unsettled(settled, places, table, np.empty(len(rows), np.bool_)):
             table = characters.classes(missing)
-    return data, starts, table
+        spans[rows] = places + len(data)
+        data = np.concatenate([data, settled])
+        data.flags.writeable = False  # as Arrow's are, so that loops are compiled for one kind
+    return data, spans, table
 
 
 def _arrow(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The bytes of texts, and where each begins and ends. Shapes (bytes,) and (n, 2)."""
     array: Any = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
     starts = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    return np.frombuffer(data or b"", np.uint8), starts
+    return np.frombuffer(data or b"", np.uint8), np.stack([starts[:-1], starts[1:]], axis=1)
 
 
 def _kernels() -> Any:

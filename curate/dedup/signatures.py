@@ -41,9 +41,9 @@ def signed(
     factors, shifts = _permutations(num_perm, WIDTH)
 
     def block(rows: slice) -> None:
-        data, starts, table = buffers(texts[rows])
+        data, spans, table = buffers(texts[rows])
         nothing = np.empty(0, np.uint64), np.empty(0, np.int64)
-        _kernels.shingle(data, starts, table, size, unit == "character", factors, shifts, made[rows], *nothing)
+        _kernels.shingle(data, spans, table, size, unit == "character", factors, shifts, made[rows], *nothing)
 
     for _ in each_block(texts.str.len_bytes().to_numpy(), block):
         pass

@@ -170,11 +170,20 @@ def decide(
 def placed(ids: pl.Series, read: Callable[[], Iterable[pl.DataFrame]]) -> Texts:
     """Texts by the places that their ids have among these; those of other ids are left out."""
     places = ids.to_frame("id").with_row_index("row")
+    # Texts are read again and again, and nearly always in the same pieces: then their places are known.
+    before: list[tuple[pl.Series, pl.Series]] = []
 
     def blocks() -> Iterator[Block]:
-        for frame in read():
-            known = frame.join(places, on="id", how="inner", maintain_order="left")
-            yield known["row"].to_numpy().astype(np.int64), known["text"]
+        for number, frame in enumerate(read()):
+            if number < len(before) and before[number][0].equals(frame["id"]):
+                rows = before[number][1]
+            else:
+                rows = frame.join(places, on="id", how="left", maintain_order="left")["row"]
+                before[number:] = [(frame["id"], rows)]
+            texts = frame["text"]
+            if rows.null_count():
+                texts, rows = texts.filter(rows.is_not_null()), rows.drop_nulls()
+            yield rows.to_numpy().astype(np.int64), texts
 
     return Texts(len(ids), blocks)
 

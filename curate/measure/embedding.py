@@ -33,7 +33,8 @@ def embedding(
     `model` is a folder, or the name of a model that is at hand: nothing is downloaded here. A text of more than
     `max_tokens` tokens, or than the model's window, is embedded by its beginning. The precision "auto" is bfloat16
     where the processor or the GPU computes in it, float32 elsewhere; the device "auto" is a GPU, if there is one.
-    A text's vector depends on those beside it by what padding changes, about 1e-7 (bfloat16: 1e-3).
+    A processor's vector is the text's own, whatever texts are computed beside it: bit for bit in bfloat16, and to
+    1e-7 in float32.
 
     Raises `PluginError` when a package or the model is missing; `CurateError` when a vector is not finite.
     """

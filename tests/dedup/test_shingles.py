@@ -115,7 +115,7 @@ def test_texts_taken_as_they_are_are_in_composed_form(characters):
     text = "".join(characters)
     data = np.frombuffer(text.encode(), np.uint8)
     found = np.empty(1, np.bool_)
-    assert _kernels.unsettled(data, np.array([0, len(data)]), classes(-1), found) == 0
+    assert _kernels.unsettled(data, np.array([[0, len(data)]]), classes(-1), found) == 0
     composed = pl.Series([text]).str.normalize("NFC")
     if not found[0]:
         each = pl.Series(list(text), dtype=pl.String).str.to_lowercase()

@@ -211,7 +211,7 @@ def test_the_order_and_size_of_blocks_the_batches_and_the_cores_change_nothing(r
     assert 30 < first[1].height < 150
     for size, seed in ((1, 1), (7, 2), (50, 3)):
         for name, value in (
-            ("curate.dedup.shingles.cores", lambda: size % 3 + 1),
+            ("curate.dedup.shingles.cores", lambda count=size % 3 + 1: count),
             ("curate.dedup.walk._BATCH_BYTES", size * 100),
             ("curate.dedup.texts.BLOCK_BYTES", size * 500),
             ("curate.dedup._near._IN_MEMORY", size),
