@@ -306,8 +306,9 @@ def main(
     compared = len(unit) * (len(unit) - 1) // 2
     rate = matrix_product(device)
     seconds = found["ours"]["again_cpu_s" if device == "cpu" else "again_wall_s"]
+    peers = " --other B" * bool(other) + " --semhash PYTHON" * bool(interpreter)
     result: dict[str, Any] = {
-        "command": f"python benchmarks/neighbours.py --vectors A --other B --semhash PYTHON --device {device}",
+        "command": f"python benchmarks/neighbours.py --vectors A{peers} --device {device} --rounds {rounds}",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": processor(),
         "load": round(os.getloadavg()[0], 1),

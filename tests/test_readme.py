@@ -52,6 +52,14 @@ def test_the_shown_chain_is_what_why_prints_of_the_demo(tmp_path, monkeypatch):
     assert shown == invoked(["why", "runs/demo", id])
 
 
+def test_the_shown_group_is_what_duplicates_prints_of_the_demo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    invoked(["run", str(ROOT / "examples" / "demo.toml"), "--quiet"])
+    arguments, shown = re.search(r"\$ curate (duplicates .*?)\n(.*?)```", README, re.DOTALL).groups()
+    assert shown == invoked(arguments.split())
+
+
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^(?:\$ )?curate +([a-z]+)", README, re.MULTILINE))))
 def test_every_command_that_the_readme_names_exists(command):
     assert command in cli.list_commands(None)

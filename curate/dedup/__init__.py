@@ -76,9 +76,7 @@ class Method:
 @overload
 def finds(function: Callable[..., Index], /) -> Method: ...
 @overload
-def finds(
-    *, on: str | None = None, measure: str | None = None
-) -> Callable[[Callable[..., Any]], Method]: ...
+def finds(*, on: str | None = None, measure: str | None = None) -> Callable[[Callable[..., Any]], Method]: ...
 def finds(
     function: Callable[..., Index] | None = None, /, *, on: str | None = None, measure: str | None = None
 ) -> Method | Callable[[Callable[..., Any]], Method]:

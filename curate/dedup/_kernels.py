@@ -12,12 +12,12 @@ can be written. The module's name begins with an underscore, so that a list of m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numba import njit
 
+from curate.dedup._compiled import compiled
 from curate.dedup._wide import WIDTH, classed, eight, lowest_bit, ones, permute
 from curate.dedup.characters import BLANK, KIND, LOWER_CASE, PLANE, RANK, SIGN, UNSETTLED, WORD
 
@@ -43,14 +43,6 @@ _NONE: Final = np.uint64(0)
 # For a literal 0, or a literal True below, numba would compile what it is given to once more.
 _FIRST: Final = np.int64(0)
 _BIT: Final = np.uint64(1)
-
-
-def _kept(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls, and keep it where a folder for that can be written."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
 
 
 # What only such functions call is compiled and kept as a part of them.
@@ -86,7 +78,7 @@ def _encoded(point, into, at):
     return at + size
 
 
-@_kept
+@compiled
 def unsettled(data, spans, table, found):
     """Mark in `found` the texts to compose and lower-case as a whole; return what planes the table lacks."""
     missing = np.int64(0)
@@ -292,7 +284,7 @@ def _signed(hashes, begin, end, factors, shifts, mixed, lowest, into):
         into[place] = lowest[place]
 
 
-@_kept
+@compiled
 def sign(hashes, starts, factors, shifts, into):
     """The signatures of texts whose hashes begin at `starts`, the last of which is where all end."""
     mixed, lowest = np.empty(_CACHED, np.uint32), np.empty(len(factors), np.uint32)
@@ -300,7 +292,7 @@ def sign(hashes, starts, factors, shifts, into):
         _signed(hashes, starts[row], starts[row + 1], factors, shifts, mixed, lowest, into[row])
 
 
-@_kept
+@compiled
 def shingle(data, spans, table, size, by_character, factors, shifts, signatures, hashes, counts):
     """Hash the shingles of each text, and sign or keep them.
 
@@ -335,7 +327,7 @@ def shingle(data, spans, table, size, by_character, factors, shifts, signatures,
     return at
 
 
-@_kept
+@compiled
 def common(own, theirs):
     """How many numbers two ascending arrays of distinct ones share."""
     if len(own) > len(theirs):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from curate.dedup import Index
 from curate.dedup._compiled import compiled
 from curate.dedup._groups import joined
+from curate.dedup._kernels import common as shared_by
 from curate.dedup.shingles import shingled
 from curate.dedup.signatures import signed
 from curate.dedup.texts import Texts
@@ -242,17 +243,7 @@ def _matches(  # type: ignore[no-untyped-def] # pragma: no cover
                 continue
             met[other] = place
             compared += 1
-            shared = 0
-            one, two, end = own_start, starts[other], starts[other + 1]
-            while one < own_end and two < end:
-                if hashes[one] == hashes[two]:
-                    shared += 1
-                    one += 1
-                    two += 1
-                elif hashes[one] < hashes[two]:
-                    one += 1
-                else:
-                    two += 1
+            shared = shared_by(hashes[own_start:own_end], hashes[starts[other] : starts[other + 1]])
             whole = min(own_size, sizes[other]) if contained else own_size + sizes[other] - shared
             if shared / whole >= threshold:
                 found[count] = other

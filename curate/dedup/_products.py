@@ -188,7 +188,7 @@ def axes_for(rows: Vectors, columns: Vectors, floor: float) -> NDArray[np.float6
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch works in the thread that asks it to: others would wait for more, and keep a core busy with it."""
+    """Let torch work in the thread that asks it to: others would wait for more, and keep a core busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

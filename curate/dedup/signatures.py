@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from curate.dedup.shingles import Shingles, Unit, buffers, each_block, shingled
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 
 def signed(
@@ -76,6 +80,13 @@ def signatures(
     for _ in each_block(8 * shingles.sizes(), block):
         pass
     return made
+
+
+def as_datasketch(signature: NDArray[np.uint32]) -> MinHash:
+    """A signature, shape (num_perm,), for an index of datasketch, to be compared with signatures made there."""
+    from datasketch import MinHash
+
+    return MinHash(num_perm=len(signature), scheme="affine32", hashvalues=signature)
 
 
 def _permutations(num_perm: int, width: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:

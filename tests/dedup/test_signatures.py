@@ -12,7 +12,7 @@ from curate.dedup import _on_device
 from curate.dedup import shingles as shingling
 from curate.dedup._kernels import common
 from curate.dedup.shingles import Shingles, shingled
-from curate.dedup.signatures import signatures, signed
+from curate.dedup.signatures import as_datasketch, signatures, signed
 from curate.errors import PipelineError, PluginError
 
 torch = pytest.importorskip("torch")
@@ -154,3 +154,18 @@ print(common(np.array([1, 2], np.uint64), np.array([2], np.uint64)))
 """
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout == "1\n"
+
+
+def test_a_signature_is_looked_up_in_an_index_of_datasketch():
+    from datasketch import MinHash, MinHashLSH
+
+    texts = pl.Series(["one two three four five six", "seven eight nine ten eleven twelve"])
+    shingles = shingled(texts, size=5)
+    index = MinHashLSH(threshold=0.8, num_perm=64)
+    for row in range(2):
+        theirs = MinHash(num_perm=64, scheme="affine32", hashfunc=int)
+        theirs.update_batch([hash & 0xFFFFFFFF for hash in shingles.of(row).tolist()])
+        index.insert(str(row), theirs)
+    ours = [as_datasketch(each) for each in signed(texts, size=5, num_perm=64)]
+    assert [index.query(each) for each in ours] == [["0"], ["1"]]
+    assert ours[0].jaccard(ours[1]) < 0.1
