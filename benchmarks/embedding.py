@@ -96,6 +96,12 @@ def rates(
     return {name: round(count / statistics.median(each), 1) for name, each in taken.items()}, found
 
 
+def cosines(ours: Vectors, theirs: Vectors) -> Vectors:
+    """The cosine of each vector to its other. A length that was rounded to bfloat16 is not 1."""
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return np.asarray((ours * theirs).sum(axis=1) / lengths)
+
+
 def differing(ours: Vectors, theirs: Vectors) -> dict[str, str]:
     """Of pairs that either set of vectors finds above a threshold, how many only one of them does."""
     upper = np.triu_indices(len(ours), 1)
@@ -169,9 +175,7 @@ def on_processor(sets: dict[str, tuple[list[str], int]], rounds: int) -> dict[st
             "ratio": {
                 key: round(speeds[key] / speeds["sentence_transformers"], 2) for key in ("float32", "bfloat16")
             },
-            "least_cosine": {
-                key: round(float((each * reference).sum(axis=1).min()), 6) for key, each in found.items()
-            },
+            "least_cosine": {key: round(float(cosines(each, reference).min()), 6) for key, each in found.items()},
             "decisions_that_differ": differing(found["bfloat16"], reference),
             "computed_again": {key: again(key, parts, window, found[key]) for key in ("float32", "bfloat16")},
         }

@@ -134,6 +134,6 @@ class _Compared(Pass):
             .collect()
         )
         found = (frame[name].to_numpy() for name in ("a", "b", "similarity"))
-        index = Joined(*found, count=len(ids), threshold=self.parameters["threshold"])
-        index.note = self.note.scan().collect().item()
-        return index
+        threshold, note = self.parameters["threshold"], self.note.scan().collect().item()
+        floor = min(self.parameters["floor"], threshold)
+        return Joined(*found, count=len(ids), threshold=threshold, floor=floor, note=note)

@@ -13,8 +13,9 @@ from curate import registry
 from curate.dedup import Index
 from curate.dedup.semantic import Joined
 from curate.dedup.texts import Texts
+from curate.errors import CurateError
 from curate.fingerprint import code
-from curate.measuring import measure_key, measured_texts
+from curate.measuring import cache_of, measure_key, measured_texts
 from curate.pipeline import DedupCall, Pipeline
 from curate.store import Store
 from curate.watch import Clock, Watch
@@ -54,6 +55,12 @@ class Embedder:
         )
         if frame.is_empty():
             return Vectors(rows, np.empty((0, 1), np.float32), "")
+        if frame[_VECTOR].list.len().n_unique() > 1:
+            raise CurateError(
+                "stored vectors have different numbers of dimensions",
+                where=str(cache_of(self.store, plugin, parameters)),
+                next="remove that folder: it is made again",
+            )
         flat = frame[_VECTOR].explode().to_numpy().astype(np.float32)
         return Vectors(rows, flat.reshape(frame.height, -1), _cut(frame))
 
@@ -74,18 +81,17 @@ class Embedder:
 
         made = self.vectors(call.plugin.measure, texts)
         references = made.rows < count
-        found = neighbours_of(
-            made.vectors[~references], made.vectors[references], floor=call.parameters["threshold"]
-        )
-        index = Joined(
+        threshold = call.parameters["threshold"]
+        found = neighbours_of(made.vectors[~references], made.vectors[references], floor=threshold)
+        return Joined(
             made.rows[references][found.left],
             made.rows[~references][found.right],
             found.similarity,
             count=len(texts),
-            threshold=call.parameters["threshold"],
+            threshold=threshold,
+            floor=threshold,
+            note="; ".join(filter(None, [found.searched, made.note])),
         )
-        index.note = "; ".join(filter(None, [found.searched, made.note]))
-        return index
 
 
 def _cut(frame: pl.DataFrame) -> str:

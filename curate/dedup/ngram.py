@@ -6,7 +6,8 @@ of 8 (s1, arXiv 2501.19393, and after it open-r1), or of 10 if half of the promp
 How short a run may be is decided by what prompts share by chance. Of Alpaca's 52,002, runs of 8 words find 90 in
 seven evaluation sets, and 82 of these only ask for a "step-by-step guide" too, or have the same head of a loop.
 With half of the shorter text's runs (`min_share` = 0.5) they find 9: the six that are there word for word, two
-that ask something else of the same joke or saying, and one that shares "write a script for the opening scene of a".
+that ask something else of the same joke or saying, and one that shares "write a script for the opening scene of
+a". Runs of 13 words find the first eight and one head of a loop.
 
 Texts of fewer than `n` words match only when all their words are equal. To look for them within others finds
 their subject, not their words: the eight records that have a prompt of fewer than 13 words within them ask

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.dedup import Index, finds
-from curate.dedup.neighbours import Neighbours, Search, neighbours
+from curate.dedup.neighbours import Neighbours, Search, neighbours, unsure
 from curate.errors import PipelineError
 
 
@@ -53,23 +53,32 @@ class Joined(Index):
         *,
         count: int,
         threshold: float,
+        floor: float,
+        note: str,
     ) -> None:
-        """Pairs of rows below `count`, in any order; those below the threshold take no part."""
+        """Pairs of rows below `count` down to the floor, in any order; those below the threshold take no part."""
         from curate.dedup._groups import linked
 
-        reached = similarity >= threshold
-        left, right, similarity = left[reached], right[reached], similarity[reached]
-        self.groups = linked(left, right, count)
         # A row is asked for after all that are preferred to it.
         preferred, row = np.minimum(left, right), np.maximum(left, right)
+        self._unsure = unsure(row, similarity, count=count, floor=floor, threshold=threshold)
+        reached = similarity >= threshold
+        preferred, row, similarity = preferred[reached], row[reached], similarity[reached]
+        self.groups = linked(preferred, row, count)
         order = np.lexsort((preferred, row))
         self._preferred, self._similarity = preferred[order], similarity[order]
         self._starts: NDArray[np.int64] = np.searchsorted(row[order], np.arange(count + 1))
         self._kept = np.zeros(count, np.bool_)
+        self._found_by, self._doubtful = note, 0
+        self.note, self.comparisons = note, len(similarity)
 
     def matches(self, row: int) -> list[tuple[int, float]]:
         own = slice(self._starts[row], self._starts[row + 1])
         kept = self._kept[self._preferred[own]]
+        if self._unsure[row] and not kept.any():
+            self._doubtful += 1
+            stay = f"{self._doubtful:,} rows with more neighbours than were kept of them joined none, and stay"
+            self.note = f"{self._found_by}; {stay}"
         return list(zip(self._preferred[own][kept].tolist(), self._similarity[own][kept].tolist(), strict=True))
 
     def keep(self, row: int) -> None:
