@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 
 from curate.dedup import Index
-from curate.dedup.references import SCHEMA, read_references, text_of
+from curate.dedup.references import SCHEMA, read_references, shown_names, text_of
 from curate.dedup.texts import Block, Texts
 from curate.dedup.walk import batches
 from curate.eligible import Eligible
 from curate.embedding import Embedder
+from curate.errors import PipelineError
 from curate.fingerprint import code
 from curate.keys import digest, file_digest
 from curate.pipeline import DedupCall, Pipeline
@@ -25,23 +26,31 @@ from curate.watch import Clock
 def contaminate(eligible: Eligible, embedder: Embedder, store: Store, clock: Clock) -> dict[str, Table]:
     """The tables `contamination` and `passes_against`: which records have a reference text in them."""
     calls = eligible.pipeline.against
-    files = [[file_digest(file) for file in call.against] for call in calls]
+    files = [
+        [[name, file_digest(file)] for name, file in sorted(shown_names(list(call.against)).items())]
+        for call in calls
+    ]
     key = digest("contamination", eligible.key, [embedder.plain(call) for call in calls], files, code(__name__))
 
     def make() -> tuple[pl.DataFrame, pl.DataFrame]:
         compared = [_Comparison.of(call, eligible) for call in calls]
         for each in compared:
             embedder.embed(each.call, each.texts, clock)
-        found, passes = [pl.DataFrame(schema=CONTAMINATION)], []
+        found, passes = [pl.DataFrame(schema=CONTAMINATION).with_columns(pl.lit(0, pl.UInt32).alias("pass"))], []
         with clock.stage("compare", eligible.ids.height * len(calls), "records") as watch:
             for number, each in enumerate(compared):
                 rows, index = each.found(embedder)
-                found.append(rows)
-                passes.append((number, each.call.use, each.call.on, rows.height, index.comparisons, index.note))
+                found.append(rows.with_columns(pl.lit(number, pl.UInt32).alias("pass")))
+                passes.append((number, each.call.use, each.call.on, index.comparisons, index.note))
                 watch.advance(eligible.ids.height)
-        best = pl.concat(found).sort("id", pl.col("similarity").neg(), "file", "position", maintain_order=True)
-        best = best.unique("id", keep="first", maintain_order=True)
-        return best, pl.DataFrame(passes, schema=PASSES, orient="row")
+        # Of passes that find one record, the first counts; similarities of two methods cannot be compared.
+        named = pl.concat(found).unique("id", keep="first", maintain_order=True)
+        dropped = dict(named.group_by("pass").len().iter_rows())
+        done = [(number, use, on, dropped.get(number, 0), *rest) for number, use, on, *rest in passes]
+        return (
+            named.select(CONTAMINATION.names()).sort("id"),
+            pl.DataFrame(done, schema=PASSES, orient="row"),
+        )
 
     names = ["contamination", "passes_against"]
     return dict(zip(names, store.keyed(names, key, make), strict=True))
@@ -55,24 +64,22 @@ class _Comparison:
     references: pl.DataFrame
     ids: pl.Series
     texts: Texts
-    without: int  # references that have nothing to be compared with
+    unused: str  # what of the references cannot be compared with
 
     @classmethod
     def of(cls, call: DedupCall, eligible: Eligible) -> _Comparison:
         every = read_references(call.against, fields=call.fields)
-        references = every.with_columns(text_of(every, call.on)).filter(pl.col("text").is_not_null())
+        said = every.with_columns(text_of(every, call.on)).filter(pl.col("text").is_not_null())
+        # A prompt with several answers is one prompt.
+        references = said.unique(["file", "position", "text"], keep="first", maintain_order=True)
         count, records = references.height, eligible.texts(call.on)
 
         def read() -> Iterator[Block]:
             yield np.arange(count), references["text"]
             yield from ((rows + count, texts) for rows, texts in records.blocks())
 
-        texts = Texts(count + len(records), read)
-        if call.strip_templates:
-            from curate.dedup.templates import stripped
-
-            texts = Texts.of(stripped(texts.all(), min_rows=call.strip_templates)[0])
-        return cls(call, references, eligible.ids["id"].sort(), texts, without=every.height - references.height)
+        texts = Texts(count + len(records), read, references=count)
+        return cls(call, references, eligible.ids["id"].sort(), texts, unused=_unused(every, said.height))
 
     def found(self, embedder: Embedder) -> tuple[pl.DataFrame, Index]:
         """For each record the reference that it is most similar to, if that is enough; and what found it."""
@@ -99,8 +106,19 @@ class _Comparison:
             pl.lit(call.use).alias("method"),
             pl.lit(call.on).alias("on"),
         )
-        index.note = f"{count:,} references, {self.without:,} without such a text; {index.note}"
+        index.note = f"{count:,} references{self.unused}; {index.note}"
         return rows.match_to_schema(CONTAMINATION), index
+
+
+def _unused(references: pl.DataFrame, said: int) -> str:
+    bad = references.filter(pl.col("misfit").is_not_null())
+    without = references.height - bad.height - said
+    told = f", {without:,} without such a text" if without else ""
+    if bad.is_empty():
+        return told
+    first = bad.row(0, named=True)
+    where = f"row {first['position']} of {first['file']}: {first['misfit']}"
+    return f"{told}; {bad.height:,} rows are no references (first: {where})"
 
 
 def check_references(pipeline: Pipeline) -> None:
@@ -108,3 +126,9 @@ def check_references(pipeline: Pipeline) -> None:
     nothing = pl.DataFrame(schema=SCHEMA)
     for call in pipeline.against:
         text_of(nothing, call.on)
+        if call.parameters.get("search", "exact") != "exact" and call.plugin.measure:
+            raise PipelineError(
+                "another set is compared with exactly",
+                where=f"[[dedup]] {call.use} against {call.against[0].name}, key search",
+                next="leave it out",
+            )

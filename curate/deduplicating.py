@@ -32,20 +32,19 @@ def deduplicate(eligible: Eligible, embedder: Embedder, store: Store, clock: Clo
     Raises `PipelineError` when a source loses more than the pipeline's guard lets it.
     """
     pipeline = eligible.pipeline
-    guard = pipeline.guard.model_dump(mode="json")
     calls = [embedder.plain(call) for call in pipeline.among]
-    key = digest("dedup", eligible.key, calls, pipeline.keep, guard, code(__name__))
+    key = digest("dedup", eligible.key, calls, pipeline.keep, code(__name__))
     near = [_neighbours(call, eligible, embedder, store, clock) for call in pipeline.among]
 
     def make() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         with clock.stage("dedup", eligible.ids.height, "records") as watch:
             passes = [_pass(call, tables) for call, tables in zip(pipeline.among, near, strict=True)]
-            decided = decide(eligible.ranked(), passes, pipeline.keep, read=eligible.read, progress=watch.advance)
-            check_collapse(eligible, decided[1], pipeline.guard)
-        return decided
+            return decide(eligible.ranked(), passes, pipeline.keep, read=eligible.read, progress=watch.advance)
 
     names = ["pairs", "duplicates", "passes"]
     found = dict(zip(names, store.keyed(names, key, make), strict=True))
+    # What was found is there already, so that with another guard nothing is looked for again.
+    check_collapse(eligible, found["duplicates"].scan().collect(), pipeline.guard)
     return found | {table.name: table for tables in near for table in tables}
 
 
@@ -67,13 +66,14 @@ def _neighbours(
     if not measure:
         return []
     shaping = {name: value for name, value in call.parameters.items() if name != "threshold"}
+    shaping["strip_templates"] = call.strip_templates
     made_by = [embedder.key(measure), code(call.plugin.module), code(__name__)]
     key = digest("neighbours", eligible.key, eligible.pipeline.keep, call.on, shaping, made_by)
 
     def make() -> tuple[pl.DataFrame, pl.DataFrame]:
         ranked = eligible.ranked()
         ids = ranked.sort(*in_preference(eligible.pipeline.keep), "id", nulls_last=True)["id"]
-        texts = placed(ids, partial(eligible.read, call.on))
+        texts, stripped = _bare(placed(ids, partial(eligible.read, call.on)), call.strip_templates)
         embedder.embed(call, texts, clock)
         made = embedder.vectors(measure, texts)
         with clock.stage("neighbours", len(made.rows), "vectors") as watch:
@@ -88,7 +88,7 @@ def _neighbours(
         beyond = (
             f"{found.overflow:,} pairs were too many for their rows, and are not kept" if found.overflow else ""
         )
-        note = "; ".join(filter(None, [found.searched, beyond, made.note]))
+        note = "; ".join(filter(None, [found.searched, beyond, made.note, stripped]))
         return pairs.match_to_schema(NEIGHBOURS).sort("id_a", "id_b"), pl.DataFrame({"note": [note]})
 
     return store.keyed([f"neighbours_{call.on}", f"neighbours_{call.on}_note"], key, make)
@@ -109,13 +109,23 @@ class _Stripped(Pass):
     min_rows: int
 
     def index(self, texts: Texts, ids: pl.Series) -> Index:
-        from curate.dedup.templates import stripped
-
-        bare, templates = stripped(texts.all(), min_rows=self.min_rows)
-        index = super().index(Texts.of(bare), ids)
-        rows = int(templates["rows"].sum())
-        index.note += f"; {templates.height:,} shared beginnings and ends were left out of {rows:,} texts"
+        bare, stripped = _bare(texts, self.min_rows)
+        index = super().index(bare, ids)
+        texts.sizes = bare.sizes
+        index.note += f"; {stripped}"
         return index
+
+
+def _bare(texts: Texts, min_rows: int) -> tuple[Texts, str]:
+    """Texts without the beginnings and ends that so many of them share, and what was left out; 0 leaves all."""
+    if not min_rows:
+        return texts, ""
+    from curate.dedup.templates import stripped
+
+    bare, templates = stripped(texts.all(), min_rows=min_rows)
+    rows = int(templates["rows"].sum())
+    said = f"{templates.height:,} shared beginnings and ends were left out of {rows:,} texts"
+    return Texts.of(bare), said
 
 
 @dataclass(frozen=True)
@@ -135,5 +145,5 @@ class _Compared(Pass):
         )
         found = (frame[name].to_numpy() for name in ("a", "b", "similarity"))
         threshold, note = self.parameters["threshold"], self.note.scan().collect().item()
-        floor = min(self.parameters["floor"], threshold)
+        floor = self.parameters["floor"]
         return Joined(*found, count=len(ids), threshold=threshold, floor=floor, note=note)

@@ -48,11 +48,8 @@ class Eligible:
     def ranked(self) -> pl.DataFrame:
         """What makes one of them preferred to another, in the order of their ids."""
         order = [source.name for source in self.pipeline.sources]
-        ranks = pl.LazyFrame(
-            {"source": order, "source_rank": range(len(order))}, schema_overrides={"source_rank": pl.UInt32}
-        )
-        frames = [ranked(scan.join(ranks, on="source", how="left")).collect() for scan in self.scans()]
-        frames = frames or [ranked(self.records.scan().join(ranks, on="source", how="left").head(0)).collect()]
+        nothing = self.records.scan().head(0)
+        frames = [ranked(scan, order).collect() for scan in [nothing, *self.scans()]]
         return pl.concat(frames).sort("id")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -66,30 +66,6 @@ def shares(draw: pl.Series, seed: int) -> pl.Series:
 def bytes_digest(content: bytes | memoryview) -> str:
     """The sha256 of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
-
-
-def text_hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
-    """64 bits of blake2b of each text. Shape (n,)."""
-    raw = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(raw, dtype="<u8").astype(_U64)
-
-
-def chained(parts: Sequence[NDArray[np.unsignedinteger]]) -> NDArray[np.uint64]:
-    """One 64-bit hash of several in their order, position by position; their number counts too. Shape (n,)."""
-    chain = np.full(len(parts[0]), len(parts), dtype=_U64)
-    for part in parts:
-        chain = _finalised(chain ^ part.astype(_U64))
-    return chain
-
-
-def murmur_finalised(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The 32-bit finaliser of MurmurHash3, with which datasketch 2 begins its affine32 scheme. Shape (n,)."""
-    z = hashes ^ (hashes >> np.uint32(16))
-    z *= np.uint32(0x85EBCA6B)
-    z ^= z >> np.uint32(13)
-    z *= np.uint32(0xC2B2AE35)
-    z ^= z >> np.uint32(16)
-    return z
 
 
 def _finalised(z: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -177,7 +177,14 @@ class _Reader:
         if against and only:
             raise self._error(f"{table.use!r} cannot compare with another set", (*at, "against"), "leave it out")
         # What must not be trained on are the prompts of an evaluation.
-        usual = "message" if against else "response"
+        usual = "messages" if against else "response"
+        if against and "keep" in table.model_fields_set:
+            raise self._error("records go whenever they match a reference", (*at, "keep"), "leave out `keep`")
+        if against and table.strip_templates:
+            what = "a prompt of another set may be what many records begin with"
+            raise self._error(what, (*at, "strip_templates"), "leave it out where there is `against`")
+        if table.strip_templates == 1:
+            raise self._error("what one text has is no template", (*at, "strip_templates"), "100 is usual; 0: off")
         if table.fields and not against:
             raise self._error("`fields` are those of references", (*at, "fields"), "name the files by `against`")
         return DedupCall(

@@ -91,12 +91,8 @@ def preferred_first(run: Finished) -> pl.Series:
     """The ids of the records that came to deduplication, in the order in which the run decided them."""
     pipeline = run.manifest["pipeline"]
     names = [source["name"] for source in pipeline["sources"]]
-    ranks = pl.LazyFrame(
-        {"source": names, "source_rank": range(len(names))}, schema_overrides={"source_rank": pl.UInt32}
-    )
     came = run.table("ledger").filter(pl.col("state").is_in(["kept", "duplicate", "not drawn"])).select("id")
-    rows = ranked(run.table("records").join(ranks, on="source", how="left"))
-    frame = rows.join(came, on="id", how="semi").collect()
+    frame = ranked(run.table("records"), names).join(came, on="id", how="semi").collect()
     return frame.sort(*in_preference(pipeline["keep"]), "id", nulls_last=True)["id"]
 
 

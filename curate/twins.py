@@ -85,12 +85,8 @@ def _how(pair: Mapping[str, Any]) -> str:
 def _criterion(table: Table, kept: str, dropped: str, pipeline: Mapping[str, Any]) -> str:
     """What of the pipeline's `keep` put one record before the other, and by how much."""
     names = [source["name"] for source in pipeline["sources"]]
-    ranks = {"source": names, "source_rank": range(len(names))}
-    order = pl.LazyFrame(ranks, schema_overrides={"source_rank": pl.UInt32})
-    both = table("records").filter(pl.col("id").is_in([kept, dropped])).join(order, on="source", how="left")
-    rows = (
-        ranked(both).with_columns(source=pl.col("source_rank").replace_strict(range(len(names)), names)).collect()
-    )
+    both = ranked(table("records").filter(pl.col("id").is_in([kept, dropped])), names).collect()
+    rows = both.with_columns(source=pl.col("source_rank").replace_strict(range(len(names)), names))
     values = {row["id"]: row for row in rows.to_dicts()}
     for criterion in in_preference(pipeline["keep"]):
         by = dict(rows.select("id", criterion.alias("by")).iter_rows())

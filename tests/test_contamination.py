@@ -64,7 +64,7 @@ def test_each_method_finds_what_it_can(folder, use, more, prompts):
     _, rows = found(folder, AGAINST.format(use=use, more=more))
     assert rows.height == prompts
     assert set(rows["method"]) == {use}
-    assert set(rows["on"]) == {"message"}
+    assert set(rows["on"]) == {"messages"}
     assert "Name three towns by the river." not in set(rows["prompt"])
     assert set(rows["text"]) <= set(QUESTIONS)
 
@@ -112,6 +112,10 @@ def test_both_books_and_the_report_tell_of_it(folder):
         (AGAINST.format(use="exact", more="").replace("asked", "missing"), "no file is called 'missing.jsonl'"),
         (AGAINST.format(use="exact", more='on = "context"'), "nothing to compare with 'context'"),
         (AGAINST.format(use="declared", more=""), "cannot compare with another set"),
+        (AGAINST.format(use="exact", more="strip_templates = 100"), "may be what many records begin with"),
+        (AGAINST.format(use="exact", more='keep = ["longest"]'), "go whenever they match a reference"),
+        ('[[dedup]]\nuse = "exact"\nfields = ["q"]\n', "`fields` are those of references"),
+        ('[[dedup]]\nuse = "exact"\nstrip_templates = 1\n', "what one text has is no template"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(folder, text, says):
@@ -126,3 +130,55 @@ def test_another_reference_file_is_compared_again_and_the_same_is_not(folder):
     (folder / "asked.jsonl").write_text(json.dumps({"turns": ["Who wrote this?"]}) + "\n")
     _, rows = found(folder, text)
     assert rows["prompt"].to_list() == ["Who wrote this?"]
+
+
+def test_what_is_asked_in_an_earlier_turn_is_found_too(folder):
+    turns = [{"role": "user", "content": QUESTIONS[0]}, {"role": "assistant", "content": "It decays."}]
+    later = [{"role": "user", "content": "Thank you."}, {"role": "assistant", "content": "You are welcome."}]
+    (folder / "rows.jsonl").write_text(json.dumps({"messages": turns + later}) + "\n")
+    run, rows = found(folder, AGAINST.format(use="ngram", more=""))
+    assert rows.height == 1
+    assert run.table("passes_against").collect()["dropped"].to_list() == [1]
+
+
+def test_a_prompt_with_several_answers_is_one_reference_and_a_record_counts_for_one_pass(folder):
+    rows = [{"problem": QUESTIONS[0], "solution": "It decays.", "answer": "Decay."}]
+    (folder / "asked.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    run, _ = found(folder, AGAINST.format(use="exact", more=""), AGAINST.format(use="ngram", more=""))
+    passes = run.table("passes_against").collect().sort("pass")
+    assert passes["dropped"].to_list() == [1, 1]
+    assert passes["note"].str.starts_with("1 references; ").all()
+    assert run.table("contamination").collect().sort("method")["method"].to_list() == ["exact", "ngram"]
+
+
+def test_a_prompt_stays_a_reference_however_many_records_repeat_it(folder):
+    copies = [{"prompt": QUESTIONS[0], "response": f"answer {n}"} for n in range(1200)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in copies))
+    _, rows = found(folder, AGAINST.format(use="ngram", more=""))
+    assert rows.height == 1200
+
+
+def test_what_is_no_reference_is_told_with_its_reason(folder):
+    called = {"role": "user", "content": "Q", "tool_calls": [{"name": "search"}]}
+    rows = [{"prompt": QUESTIONS[1]}, {"messages": [called]}, {"response": "An answer without its prompt."}]
+    (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run, _ = found(folder, AGAINST.format(use="exact", more=""))
+    note = run.table("passes_against").collect()["note"].item()
+    assert note.startswith("1 references")
+    assert "1 without such a text; 1 rows are no references (first: row 1 of asked.jsonl: " in note
+
+
+def test_references_under_another_name_are_told_by_it(folder):
+    def at(name):
+        (folder / name).mkdir()
+        (folder / "asked.jsonl").rename(folder / name / "asked.jsonl")
+        text = AGAINST.format(use="exact", more="").replace(
+            '"asked.jsonl"', f'["{name}/asked.jsonl", "other/asked.jsonl"]'
+        )
+        return set(found(folder, text)[1]["file"])
+
+    (folder / "other").mkdir()
+    (folder / "other" / "asked.jsonl").write_text(json.dumps({"prompt": "Something else?"}) + "\n")
+    assert at("one") == {"one/asked.jsonl"}
+    (folder / "one" / "asked.jsonl").rename(folder / "asked.jsonl")
+    assert at("two") == {"two/asked.jsonl"}

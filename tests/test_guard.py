@@ -68,6 +68,28 @@ def test_stripped_of_their_template_rows_are_no_duplicates_and_the_record_stays_
     assert "left out of 1,200 texts" in run.table("passes").collect()["note"].item()
 
 
+def test_the_group_shown_is_one_of_the_source_that_loses(tmp_path):
+    copies = [{"prompt": f"question {n // 3}", "response": f"r {n}"} for n in range(1800)]
+    greetings = [{"prompt": "the same greeting", "response": f"g {n}"} for n in range(50)]
+    (tmp_path / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in greetings))
+    file = pipeline(tmp_path, copies, 'use = "exact"\non = "prompt"')
+    second = '[[source]]\nuse = "jsonl"\nname = "more"\npath = "more.jsonl"\nlicense = "CC0-1.0"\n[[dedup]]'
+    file.write_text(file.read_text().replace("[[dedup]]", second))
+    with pytest.raises(PipelineError, match="1,200 of 1,800") as error:
+        curate.run(file, runs=tmp_path / "runs")
+    assert "question" in error.value.what
+    assert "greeting" not in error.value.what
+
+
+def test_with_another_guard_nothing_is_looked_for_again(tmp_path, monkeypatch):
+    rows, dedup = template_rows(1200), 'use = "minhash"\non = "prompt"\nthreshold = 0.7'
+    with pytest.raises(PipelineError):
+        curate.run(pipeline(tmp_path, rows, dedup), runs=tmp_path / "runs")
+    monkeypatch.setattr("curate.deduplicating.decide", None)
+    guard = "[guard]\nsource_share = 1.0\ngroup_size = 2000"
+    assert curate.run(pipeline(tmp_path, rows, dedup, guard), runs=tmp_path / "runs").name == "g"
+
+
 @pytest.mark.parametrize("guard", ["[guard]\nsource_share = 0", "[guard]\ngroup_size = 0", "[guard]\nshare = 1.0"])
 def test_a_guard_that_cannot_be_is_refused(tmp_path, guard):
     with pytest.raises(PipelineError, match=r"key guard\."):

@@ -31,7 +31,9 @@ class Given(Pass):
     def index(self, texts, ids):  # noqa: ARG002
         place = {id: row for row, id in enumerate(ids)}
         a, b = (np.array([place[id] for id in self.known[name]], np.int64) for name in ("id_a", "id_b"))
-        return Joined(a, b, self.known["similarity"].to_numpy(), count=len(ids), threshold=self.threshold)
+        return Joined(
+            a, b, self.known["similarity"].to_numpy(), count=len(ids), threshold=self.threshold, floor=0.1, note=""
+        )
 
 
 def drawn(seed, count=40, share=0.15):
@@ -65,7 +67,7 @@ class Stored:
 
     def __init__(self, rows, passes, calls, neighbours=None):
         self.rows = rows
-        self.ordered = ranked(rows.lazy().with_columns(source_rank=(pl.col("source") == "two").cast(pl.UInt32)))
+        self.ordered = ranked(rows.lazy(), ["one", "two"])
         self.manifest = {
             "pipeline": {"sources": [{"name": "one"}, {"name": "two"}], "keep": KEEP, "dedup": calls},
             "tables": {} if neighbours is None else {"neighbours_prompt": {}},

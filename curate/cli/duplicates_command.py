@@ -71,8 +71,9 @@ def command(
     from curate.duplicates import duplicates_of
     from curate.runs import load
 
-    if threshold and (against or group):
-        raise click.UsageError("--threshold is about a whole run: leave out --against and --group")
+    rows = [asked[name] for name in ("source", "min_similarity", "max_similarity")]
+    if threshold and (against or group or largest or any(each is not None for each in rows)):
+        raise click.UsageError("--threshold is about whole passes: beside it go --method, --on and --json alone")
     every = duplicates_of(load(run), against=against)
     console = Console(highlight=False)
     if threshold:

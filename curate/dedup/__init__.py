@@ -2,9 +2,10 @@
 
 `exact` takes two texts for the same when they are equal but for case and white space. `minhash` finds texts
 that share most of their runs of words, so a changed word or a moved sentence does not hide a twin. `rouge_l`
-finds texts with most of their words in common, in the same order, as Self-Instruct asks of instructions. All know
-words alone; texts that say the same in other words are a matter of meaning, and of none of them. `declared` takes
-the word of the source, as Stack Exchange marks questions as duplicates.
+finds texts with most of their words in common, in the same order, as Self-Instruct asks of instructions; `ngram`
+those with a run of words in common, as evaluation prompts are looked for. These know words alone. `semantic` finds
+texts that mean the same in other words, by their embeddings. `declared` takes the word of the source, as Stack
+Exchange marks questions as duplicates.
 
 A method makes an `Index` of the texts of one pass, in the order in which rows are decided. It is told which
 rows are kept, and says which of those a row matches. It never drops anything: `stars` decides, over all
@@ -13,7 +14,8 @@ passes together, and no row joins another but by a similarity that was computed,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.dedup.texts import Texts
+from curate.errors import PluginError
 from curate.verdict import check_signature, summary
 
 
@@ -55,7 +58,8 @@ class Index:
 class Method:
     """A way to find texts that say the same: calling it with texts gives their `Index`.
 
-    One that compares a measure of texts, such as `embedding`, is called with the vectors of the texts instead.
+    One that compares a measure of texts, such as `embedding`, is called with their vectors instead, and gives all
+    pairs above its `floor`.
     """
 
     name: str
@@ -64,9 +68,11 @@ class Method:
     on: str | None = None  # the text that it looks at, where there is no choice
     measure: str | None = None  # what it is called with, where that is no text
 
-    def __call__(self, texts: Texts | Iterable[str | None], **parameters: Any) -> Index:
-        index: Index = self.function(texts if isinstance(texts, Texts) else Texts.of(texts), **parameters)
-        return index
+    def __call__(self, texts: Any, **parameters: Any) -> Any:
+        """The `Index` of `Texts`, or of any texts at hand; for a method on vectors, the pairs of these."""
+        if self.measure or isinstance(texts, Texts):
+            return self.function(texts, **parameters)
+        return self.function(Texts.of(texts), **parameters)
 
     @property
     def module(self) -> str:
@@ -94,4 +100,11 @@ def finds(
 
 def _method(function: Callable[..., Any], on: str | None, measure: str | None) -> Method:
     check_signature(function, given=("texts",))
+    missing = {"threshold", "floor"} - set(inspect.signature(function).parameters)
+    if measure and missing:
+        raise PluginError(
+            f"a method that compares a measure has no parameter {min(missing)!r}",
+            where=f"{function.__module__}.{function.__qualname__}",
+            next="its pairs are kept from `floor` on, so that another `threshold` needs no new ones",
+        )
     return Method(function.__name__, function, summary(function), on, measure)

@@ -80,11 +80,15 @@ class Blocks:
         asked, begin, parts = _Asked(rows, columns, limits), 0, list[Found]()
         with _exact_sums():
             while begin < len(rows) and self._plan.device != "cpu":
+                short = False
                 try:
                     end = min(begin + self._plan.rows, len(rows))
                     parts.append(self._found(asked, begin, end))
                     begin = end
                 except torch.OutOfMemoryError:
+                    short = True
+                # Not before: an error holds what was computed when it was raised.
+                if short:
                     self._shrink()
             if begin < len(rows):
                 parts += self._on_threads(asked, begin)

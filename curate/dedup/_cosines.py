@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from curate.dedup._compiled import compiled
 
 # Products that are looked at together; few such steps have one of interest.
 STEP: Final = 256
@@ -46,7 +48,7 @@ def _reached(_typing: Any, address: Any, bar: Any) -> Any:
     return types.boolean(address, bar), code
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def candidates(products, limits, bars, least, sure, rows, columns):  # pragma: no cover
     """Fill `rows` and `columns` with the places of products to be verified.
 
@@ -118,7 +120,7 @@ def _lanes(_typing: Any, one: Any, other: Any, steps: Any) -> Any:
     return types.float64(one, other, steps), code
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _dot(one, other):  # pragma: no cover
     """The scalar product of two vectors of 32-bit numbers, in 64 bits and one order.
 
@@ -131,7 +133,7 @@ def _dot(one, other):  # pragma: no cover
     return total
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def squares(vectors):  # pragma: no cover
     """The squared length of each vector. Shape (n,), not finite where the vector is not."""
     found = np.empty(len(vectors), np.float64)
@@ -140,13 +142,13 @@ def squares(vectors):  # pragma: no cover
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _cosine(one, other, one_square, other_square):  # pragma: no cover
     # The root of a rounded square is the number itself, so equal vectors have exactly 1.
     return max(-1.0, min(1.0, _dot(one, other) / np.sqrt(one_square * other_square)))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def cosines(vectors, others, left, right):  # pragma: no cover
     """The cosine of `vectors[left[i]]` and `others[right[i]]` for each i."""
     found = np.empty(len(left), np.float64)
@@ -156,7 +158,7 @@ def cosines(vectors, others, left, right):  # pragma: no cover
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def verified(  # pragma: no cover
     vectors, others, squared, others_squared, numbers, other_numbers, rows, columns, levels, cap, counts, bars
 ):
@@ -176,7 +178,7 @@ def verified(  # pragma: no cover
     return kept, cosine, beyond
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def admitted(rows, cosine, levels, cap, counts, bars):  # pragma: no cover
     """Which of such candidates are kept, of which the cosines are known."""
     kept = np.empty(len(rows), np.bool_)
@@ -185,7 +187,7 @@ def admitted(rows, cosine, levels, cap, counts, bars):  # pragma: no cover
     return kept
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _admitted(cosine, row, levels, cap, counts, bars):  # pragma: no cover
     """Whether a neighbour reaches the bar of a row, which rises where `cap` neighbours have reached it."""
     bar = bars[row]

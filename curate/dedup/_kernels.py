@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from curate.dedup._compiled import compiled
+from curate.dedup._parts import GOLDEN, ONE, TWO, decoded, finalised, part
 from curate.dedup._wide import WIDTH, classed, eight, lowest_bit, ones, permute
 from curate.dedup.characters import BLANK, KIND, LOWER_CASE, PLANE, RANK, SIGN, UNSETTLED, WORD
 
@@ -27,11 +27,8 @@ _CACHED: Final = 4096
 # So few hashes are sorted one by one.
 _FEW: Final = 32
 
-# The odd factors of the finalisers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) and MurmurHash3.
-_ONE: Final = np.uint64(0xBF58476D1CE4E5B9)
-_TWO: Final = np.uint64(0x94D049BB133111EB)
+# An odd factor of the finaliser of MurmurHash3.
 _THREE: Final = np.uint64(0xFF51AFD7ED558CCD)
-_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 _LOWER_CASE: Final = np.uint32(LOWER_CASE)
 _UNSETTLED: Final = np.uint32(UNSETTLED)
@@ -45,27 +42,7 @@ _FIRST: Final = np.int64(0)
 _BIT: Final = np.uint64(1)
 
 
-# What only such functions call is compiled and kept as a part of them.
-_part: Final = njit(no_cpython_wrapper=True)
-
-
-@_part
-def _decoded(data, place):
-    """The code point that begins at a place, and how many bytes it has."""
-    first = np.int64(data[place])
-    if first < 0x80:
-        return first, 1
-    point, size = first & 0x1F, 2
-    if first >= 0xE0:
-        point, size = first & 0x0F, 3
-    if first >= 0xF0:
-        point, size = first & 0x07, 4
-    for more in range(1, size):
-        point = point << 6 | np.int64(data[place + more]) & 0x3F
-    return point, size
-
-
-@_part
+@part
 def _encoded(point, into, at):
     """Write a code point; return where the next begins."""
     if point < 0x80:
@@ -90,7 +67,7 @@ def unsettled(data, spans, table, found):
                 place += 8
                 before = np.uint32(0)
                 continue
-            point, size = _decoded(data, place)
+            point, size = decoded(data, place)
             place += size
             if point < 0x80:
                 before = np.uint32(0)
@@ -105,7 +82,7 @@ def unsettled(data, spans, table, found):
     return missing
 
 
-@_part
+@part
 def _places(bits, at, into, count):
     """Add the places of all bits that are set; return how many there are then."""
     place = count
@@ -119,7 +96,7 @@ def _places(bits, at, into, count):
     return total
 
 
-@_part
+@part
 def _words(data, place, end, table, by_character, lowered, starts, ends, tail):
     """Lower-case a text; where its words start and end in that; how many there are."""
     at, begun, ended, inside, sign, gap = _FIRST, _FIRST, _FIRST, _NONE, _NONE, False
@@ -149,7 +126,7 @@ def _words(data, place, end, table, by_character, lowered, starts, ends, tail):
                 at += size
                 place += size
         while place < end and (by_character or data[place] >= 0x80):
-            point, size = _decoded(data, place)
+            point, size = decoded(data, place)
             place += size
             entry = table[point]
             kind = np.int64(entry >> _KIND & np.uint32(3))
@@ -179,7 +156,7 @@ def _words(data, place, end, table, by_character, lowered, starts, ends, tail):
     return begun
 
 
-@_part
+@part
 def _runs(lowered, starts, ends, count, size, words, runs):
     """Hash all runs of `size` words; return how many there are. Fewer are one run, and their number counts.
 
@@ -194,11 +171,11 @@ def _runs(lowered, starts, ends, count, size, words, runs):
         bytes_left = ends[word] - starts[word]
         hash = _NONE
         while bytes_left > 8:
-            hash = (hash ^ eight(place)) * _ONE
+            hash = (hash ^ eight(place)) * ONE
             hash ^= hash >> np.uint64(32)
             place += 8
             bytes_left -= 8
-        hash = (hash ^ eight(place) & _EVERY >> np.uint64(64 - 8 * bytes_left)) * _TWO
+        hash = (hash ^ eight(place) & _EVERY >> np.uint64(64 - 8 * bytes_left)) * TWO
         hash = (hash ^ hash >> np.uint64(32)) * _THREE
         hash ^= hash >> np.uint64(29)
         words[word] = hash
@@ -209,17 +186,14 @@ def _runs(lowered, starts, ends, count, size, words, runs):
     first = size - 1
     if count < size:
         first = max(count - 1, 0)
-        runs[first] = run ^ _GOLDEN * np.uint64(count + 1)
+        runs[first] = run ^ GOLDEN * np.uint64(count + 1)
     found = runs[first:]
     for place in range(max(count, 1) - first):
-        hash = found[place]
-        hash = (hash ^ hash >> np.uint64(30)) * _ONE
-        hash = (hash ^ hash >> np.uint64(27)) * _TWO
-        words[place] = hash ^ hash >> np.uint64(31)
+        words[place] = finalised(found[place])
     return max(count, 1) - first
 
 
-@_part
+@part
 def _distinct(hashes, count, other, places, out, at):
     """Append the distinct hashes in ascending order; return where they end.
 
@@ -259,7 +233,7 @@ def _distinct(hashes, count, other, places, out, at):
     return at
 
 
-@_part
+@part
 def _signed(hashes, begin, end, factors, shifts, mixed, lowest, into):
     """The signature of one text: datasketch's, scheme affine32, of the low 32 bits of the hashes."""
     for place in range(len(lowest)):

@@ -14,9 +14,11 @@ from curate.dedup import Index
 from curate.dedup._compiled import compiled
 from curate.dedup._groups import joined
 from curate.dedup._kernels import common as shared_by
+from curate.dedup._parts import GOLDEN, finalised
 from curate.dedup.shingles import shingled
 from curate.dedup.signatures import signed
 from curate.dedup.texts import Texts
+from curate.errors import PipelineError
 
 Unit = Literal["word", "character"]
 
@@ -50,7 +52,9 @@ class Near(Index):
         self._sizes = np.zeros(len(texts), np.int64)
 
     def prepare(self, batches: NDArray[np.int32]) -> None:
-        self._batches = batches
+        (asked,) = np.nonzero((batches >= 0) & (self.groups >= 0))
+        self._asked = asked[np.argsort(batches[asked], kind="stable")]
+        self._firsts = np.searchsorted(batches[self._asked], np.arange(int(batches.max(initial=-1)) + 2))
         self._shingles = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - it lives as long as the index
         weakref.finalize(self, self._shingles.close)
         wanted = self.groups >= 0
@@ -66,7 +70,7 @@ class Near(Index):
             written += made.hashes.nbytes
 
     def begin(self, batch: int) -> None:
-        (self._rows,) = np.nonzero((self._batches == batch) & (self.groups >= 0))
+        self._rows = self._asked[self._firsts[batch] : self._firsts[batch + 1]]
         starts = np.zeros(len(self._rows) + 1, np.int64)
         np.cumsum(self._sizes[self._rows], out=starts[1:])
         hashes = np.empty(starts[-1], np.uint64)
@@ -154,6 +158,12 @@ def _buckets(count: int, places: NDArray[np.int64], keys: NDArray[np.uint64]) ->
         distinct, number = np.unique(own[shared], return_inverse=True)
         band[places[shared]] = number + used
         used += len(distinct)
+        if used > np.iinfo(np.int32).max:
+            raise PipelineError(
+                f"{count:,} texts have more buckets than can be numbered",
+                where="minhash",
+                next="lower num_perm, or deduplicate source by source first",
+            )
     return buckets
 
 
@@ -165,11 +175,7 @@ def _folded(signatures, bands, size):  # type: ignore[no-untyped-def] # pragma: 
         for band in range(bands):
             key = np.uint64(band)
             for each in range(band * size, band * size + size):
-                # SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-                key = (key ^ signatures[text, each]) + np.uint64(0x9E3779B97F4A7C15)
-                key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-                key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-                key = key ^ (key >> np.uint64(31))
+                key = finalised((key ^ signatures[text, each]) + GOLDEN)
             keys[band, text] = key
     return keys
 

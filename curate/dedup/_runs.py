@@ -32,13 +32,18 @@ class Runs(Index):
     A match shares so many of the shorter text's runs that one of its rarest must be among them. So rows are looked
     up by their own rarest runs in the lists of all kept rows, and by the rest only in lists by the rarest runs of
     those: what a template brings into every row is not looked up where it cannot be enough. Nothing is lost by it.
+
+    Where texts are compared with references, these alone are in the lists, and of runs only those that a reference
+    and another text have.
     """
 
     def __init__(self, texts: Texts, *, n: int, min_share: float, short: bool, max_rows: int) -> None:
         held = _held(texts, n, max_rows, short=short)
         self.note = f"runs of {n} words"
+        self._references = texts.references
         if held.common:
-            self.note += f"; {held.common:,} runs that more than {max_rows:,} rows share were left out"
+            kind = "references" if texts.references else "rows"
+            self.note += f"; {held.common:,} runs that more than {max_rows:,} {kind} share were left out"
         shared = np.diff(held.starts)
         required = np.maximum(1, np.ceil(min_share * held.sizes - 1e-9)).astype(np.int64)
         # Runs that no second row has are the rarest of all.
@@ -56,6 +61,8 @@ class Runs(Index):
         self._common = np.empty(len(texts), np.int64)
 
     def matches(self, row: int) -> list[tuple[int, float]]:
+        if row < self._references:
+            return []
         found, compared = _matches(
             row,
             self._labels,
@@ -78,11 +85,12 @@ class Runs(Index):
         return sorted(zip(rows.tolist(), shares.tolist(), strict=True))
 
     def keep(self, row: int) -> None:
-        _keep(row, self._labels, self._starts, self._rarest, self._heads, self._following)
+        if row < self._references or not self._references:
+            _keep(row, self._labels, self._starts, self._rarest, self._heads, self._following)
 
 
 class _Held(NamedTuple):
-    """The runs of n rows that at least two of them have, as numbers: the fewer rows have it, the lower.
+    """The runs of n rows by which two of them can match, as numbers: the fewer rows it is kept of, the lower.
 
     `labels` has the rows one after another, ascending in each; `starts`, shape (n + 1,), is where each begins.
     `sizes` counts all runs of a row but the `common`.
@@ -96,19 +104,26 @@ class _Held(NamedTuple):
 
 
 def _held(texts: Texts, n: int, max_rows: int, *, short: bool) -> _Held:
-    rows, hashes, sizes = _repeated(texts, n, short=short)
+    rows, hashes, sizes, again = _repeated(texts, n, short=short)
     order = np.argsort(hashes, kind="stable")
     rows, hashes = rows[order], hashes[order]
     first = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
-    counts = np.diff(np.append(first, len(hashes)))
+    ends = np.append(first, len(hashes))
+    counts = kept = np.diff(ends)
     common = counts > max_rows
+    if texts.references:
+        # However many others copied a reference, it is what they are looked through for.
+        known = rows < texts.references
+        kept = _tally(known, ends)
+        common = _tally(known & ~again[rows], ends) > max_rows
     everyones = np.repeat(common, counts)
     lost = np.bincount(rows[everyones], minlength=len(texts))
 
-    wanted = (counts > 1) & ~common
+    wanted = (kept > 0) & (kept < counts) if texts.references else counts > 1
+    wanted &= ~common
     labels = np.full(len(counts), -1, np.int64)
     (of,) = np.nonzero(wanted)
-    labels[of[np.argsort(counts[of], kind="stable")]] = np.arange(len(of))
+    labels[of[np.argsort(kept[of], kind="stable")]] = np.arange(len(of))
     numbered = np.repeat(labels, counts)
     distinct = len(of)
 
@@ -124,10 +139,19 @@ def _held(texts: Texts, n: int, max_rows: int, *, short: bool) -> _Held:
     return _Held(numbered[order], starts, sizes, distinct + kinds, int(common.sum()))
 
 
+def _tally(counted: NDArray[np.bool_], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many are counted between each end and the next."""
+    return np.diff(np.append(0, np.cumsum(counted))[ends])
+
+
 def _repeated(
     texts: Texts, n: int, *, short: bool
-) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
-    """Row and hash of each run that a second row may have too, and how many runs each row has. The last: (n,)."""
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Row and hash of each run that a second row may have too, or a reference where there are some.
+
+    And how many runs each row has, and which rows are references with the runs of another. Shapes (n,).
+    """
+    references = texts.references
     sizes = np.zeros(len(texts), np.int64)
     blocks = []
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
@@ -140,17 +164,29 @@ def _repeated(
             sizes[places] = own
             file.write(hashes.tobytes())
             blocks.append(places)
-        total = int(sizes.sum())
+        total = int(sizes[: references or None].sum())
         power = min(max(total.bit_length() + 3, _FEWEST_COUNTERS), _MOST_COUNTERS)
         counters = np.zeros(1 << (power - 2), np.uint8)
-        for _, hashes in _read(file, blocks, sizes):
-            _count(hashes, counters)
+        sums = np.zeros(references, np.uint64)
+        for places, hashes in _read(file, blocks, sizes):
+            if references:
+                known = places < references
+                theirs = hashes[np.repeat(known, sizes[places])]
+                _count(theirs, counters)
+                _sum(theirs, places[known], sizes, sums)
+            else:
+                _count(hashes, counters)
+        least = 1 if references else 2
         rows, kept = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
         for places, hashes in _read(file, blocks, sizes):
-            again = _again(hashes, counters)
+            again = _again(hashes, counters, least)
             rows.append(np.repeat(places, sizes[places])[again])
             kept.append(hashes[again])
-    return np.concatenate(rows), np.concatenate(kept), sizes
+    # Hashes of runs are spread evenly, and so is their sum; runs are distinct in a row.
+    alike = np.zeros(len(texts), np.bool_)
+    alike[:references] = True
+    alike[np.unique(np.stack([sums, sizes[:references].astype(np.uint64)]), axis=1, return_index=True)[1]] = False
+    return np.concatenate(rows), np.concatenate(kept), sizes, alike
 
 
 def _short(texts: pl.Series, sizes: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
@@ -181,7 +217,7 @@ def _wholes(
     first = np.flatnonzero(np.diff(owners, prepend=-1))
     if not len(first):
         return np.empty(0, np.int64), np.empty(0, np.int64), 0
-    # Hashes of runs are spread evenly, and so is their sum; runs are distinct in a row.
+    # As above, rows of equal sums have equal runs.
     sums = np.stack([np.add.reduceat(own, first), sizes[owners[first]].astype(np.uint64)])
     number, counts = np.unique(sums, axis=1, return_inverse=True, return_counts=True)[1:]
     return owners[first], number.reshape(-1).astype(np.int64), len(counts)
@@ -199,14 +235,24 @@ def _count(hashes, counters):  # type: ignore[no-untyped-def] # pragma: no cover
 
 
 @compiled
-def _again(hashes, counters):  # type: ignore[no-untyped-def] # pragma: no cover
-    """Whether a second row may have each run: two runs that share a counter are taken for one."""
+def _again(hashes, counters, least):  # type: ignore[no-untyped-def] # pragma: no cover
+    """Whether as many rows as were counted may have each run: two that share a counter are taken for one."""
     mask = np.uint64(4 * len(counters) - 1)
     found = np.empty(len(hashes), np.bool_)
     for place in range(len(hashes)):
         slot = hashes[place] & mask
-        found[place] = counters[slot >> np.uint64(2)] >> (np.uint8(slot & np.uint64(3)) * 2) & 3 > 1
+        found[place] = counters[slot >> np.uint64(2)] >> (np.uint8(slot & np.uint64(3)) * 2) & 3 >= least
     return found
+
+
+@compiled
+def _sum(hashes, rows, sizes, sums):  # type: ignore[no-untyped-def] # pragma: no cover
+    """The sum of the hashes of each of the rows, one after another."""
+    place = 0
+    for row in rows:
+        for _ in range(sizes[row]):
+            sums[row] += hashes[place]
+            place += 1
 
 
 @compiled

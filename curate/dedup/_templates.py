@@ -5,38 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from curate.dedup._compiled import compiled
+from curate.dedup._parts import decoded, finalised, part
 from curate.dedup.characters import KIND, LOWER_CASE, SIGN, WORD
 
 _LOWER_CASE = np.uint32(LOWER_CASE)
 _KIND = np.uint32(KIND)
-# FNV-1a's basis and prime, and the odd factors of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+# FNV-1a's basis and prime.
 _BASIS = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
-_ONE = np.uint64(0xBF58476D1CE4E5B9)
-_TWO = np.uint64(0x94D049BB133111EB)
 
 
-@compiled
-def _character(data, place):  # type: ignore[no-untyped-def] # pragma: no cover
-    """The code point of the character that begins here, and how many bytes it has."""
-    first = np.uint32(data[place])
-    if first < 0x80:
-        return first, 1
-    size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
-    point = first & np.uint32(0x7F >> size)
-    for following in range(place + 1, place + size):
-        point = point << np.uint32(6) | np.uint32(data[following]) & np.uint32(0x3F)
-    return point, size
-
-
-@compiled
-def _finalised(z):  # type: ignore[no-untyped-def] # pragma: no cover
-    z = (z ^ (z >> np.uint64(30))) * _ONE
-    z = (z ^ (z >> np.uint64(27))) * _TWO
-    return z ^ (z >> np.uint64(31))
-
-
-@compiled
+@part
 def _start(data, place, first, backwards):  # type: ignore[no-untyped-def] # pragma: no cover
     """Where the next character begins: here, or before this place."""
     if backwards:
@@ -46,13 +25,13 @@ def _start(data, place, first, backwards):  # type: ignore[no-untyped-def] # pra
     return place
 
 
-@compiled
+@part
 def _word(data, table, place, first, last, backwards):  # type: ignore[no-untyped-def] # pragma: no cover
     """Where the next word ends, going on from a place or back from it, and its hash: 0 where there is none."""
     hash = np.uint64(0)
     while place > first if backwards else place < last:
         at = _start(data, place, first, backwards)
-        point, size = _character(data, at)
+        point, size = decoded(data, at)
         entry = table[point]
         kind = entry >> _KIND & np.uint32(3)
         if hash and kind != WORD:
@@ -78,7 +57,7 @@ def step(  # type: ignore[no-untyped-def] # pragma: no cover
             place, hash = _word(data, table, place, begins[row], ends[row], backwards)
             if not hash:
                 break
-            chain = _finalised(_finalised(hash) + chain * _PRIME)
+            chain = finalised(finalised(hash) + chain * _PRIME)
             count += 1
         if count == words:
             more[number] = True

@@ -49,6 +49,8 @@ def minhash(
         raise PipelineError(
             f"a shingle cannot have {shingle} words", where="minhash, key shingle", next="5 is usual"
         )
+    if device.partition(":")[0] not in {"cpu", "cuda"}:
+        raise PipelineError(f"there is no device {device!r}", where="minhash, key device", next='"cpu" or "cuda"')
     from curate.dedup._near import Near
 
     index = Near(

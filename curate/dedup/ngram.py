@@ -46,7 +46,9 @@ def ngram(
 
     What more than `max_rows` texts have is boilerplate, and nobody's: it is left out, as if it stood in none of
     them. (GPT-3 left out what more than 10 documents have, which also lets a prompt escape that was copied 11
-    times.) Equal texts match nevertheless.
+    times.) Equal texts match nevertheless. Where texts are compared with references, those that have it are
+    counted among the references alone, equal ones once: a prompt is found in however many records it was copied
+    into.
 
     Raises `PipelineError` when a parameter is out of its range.
     """

@@ -33,11 +33,13 @@ SCHEMA: Final = pl.Schema(
         "id": pl.String(),
         "prompt": pl.String(),
         "response": pl.String(),
+        "misfit": pl.String(),
     }
 )
 # What of a reference is compared with which text of records.
 _COMPARED: Final = {
     "message": ("prompt",),
+    "messages": ("prompt",),
     "prompt": ("prompt",),
     "first_prompt": ("prompt",),
     "every_prompt": ("prompt",),
@@ -70,7 +72,8 @@ def read_references(files: Iterable[Path], *, fields: Sequence[str] = ()) -> pl.
     `file` is a name, with as much of its path as tells it from the others; `position` counts the rows of a file
     from 0; `id` is the row's own, or null, and a row that holds several prompts, as a dialogue does, gives each
     the same position and numbers their ids: `81/1`, `81/2`. A row in which no text is known is there without
-    any, so that it can be counted.
+    any, so that it can be counted. `misfit` says why a row is no reference though its keys are known, such as a
+    dialogue that calls a tool; it is null for all others.
 
     `fields` names what the prompt is in, where that is not known: the texts of these fields one after another,
     parted by blank lines. A file whose rows have none of them is read as usual.
@@ -78,7 +81,7 @@ def read_references(files: Iterable[Path], *, fields: Sequence[str] = ()) -> pl.
     Raises `SourceError` when a file cannot be read to its end, when no text is known in any of its rows, and when
     a field is in no file.
     """
-    named = dict(sorted(_names(list(dict.fromkeys(files))).items()))
+    named = dict(sorted(shown_names(list(dict.fromkeys(files))).items()))
     met: set[str] = set()
     frames = [_read(name, path, tuple(fields), met) for name, path in named.items()]
     for field in fields:
@@ -109,7 +112,7 @@ def text_of(references: pl.DataFrame, on: str) -> pl.Series:
     return references.select(text=pl.when(some).then(both)).to_series()
 
 
-def _names(files: list[Path]) -> dict[str, Path]:
+def shown_names(files: list[Path]) -> dict[str, Path]:
     """Each file by the end of its path, as long as it must be to be the only one."""
     named: dict[str, Path] = {}
     for path in files:
@@ -126,16 +129,16 @@ def _read(name: str, path: Path, fields: tuple[str, ...], met: set[str]) -> pl.D
     intake = Intake(path.parent)
     columns: dict[str, list[Any]] = {column: [] for column in SCHEMA}
     keys: dict[str, None] = {}
-    misfit = ""
     for position, row in _rows(path, intake):
         keys |= dict.fromkeys(row)
+        misfit = None
         try:
             found = list(_exchanges(row, fields))
         except MisfitError as reason:
-            found, misfit = [], misfit or f"; row {position}: {reason}"
+            found, misfit = [], str(reason)
         id = _id(row)
         for prompt, response, part in found or [Exchange(None, None)]:
-            given = (name, position, id and id + part, prompt, response)
+            given = (name, position, id and id + part, prompt, response, misfit)
             for column, value in zip(columns.values(), given, strict=True):
                 column.append(value)
     if unreadable := intake.counts.unreadable:
@@ -148,8 +151,10 @@ def _read(name: str, path: Path, fields: tuple[str, ...], met: set[str]) -> pl.D
     met.update(keys)
     frame = pl.DataFrame(columns, schema=SCHEMA)
     if frame["prompt"].is_null().all() and frame["response"].is_null().all():
+        first = frame.select("position", "misfit").drop_nulls().head(1).rows()
+        why = "".join(f"; row {position}: {misfit}" for position, misfit in first)
         raise SourceError(
-            f"no text is known in any of the {frame.height:,} rows: their keys are {listed(keys)}{misfit}",
+            f"no text is known in any of the {frame.height:,} rows: their keys are {listed(keys)}{why}",
             where=str(path),
             next=nearest(fields[0], keys)
             if fields
@@ -204,7 +209,9 @@ def _text_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _exchanges(row: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Exchange]:
     """What a row says. Raises `MisfitError` for a dialogue or an instance that is none."""
     known = {key.lower(): value for key, value in reversed(list(row.items()))}
-    responses = [text for key in _RESPONSES if (text := _text(known.get(key)))]
+    # What is named as the prompt is not the response too.
+    taken = {field.lower() for field in fields if field in row}
+    responses = [text for key in _RESPONSES if key not in taken and (text := _text(known.get(key)))]
     if fields and any(field in row for field in fields):
         given = "\n\n".join(text for field in fields if (text := _joined(row.get(field))))
         yield from _answered(given or None, responses)

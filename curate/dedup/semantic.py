@@ -25,9 +25,9 @@ def semantic(
 ) -> Neighbours:
     """Texts whose embeddings have a cosine of at least `threshold`, in whatever words.
 
-    Pairs down to the `floor` are kept, for other thresholds. "exact" compares all pairs; "flat" and "ivf" are
-    FAISS's, whose recall is measured; "kmeans" compares within clusters, and what it misses is estimated.
-    `threshold` decides nothing here: the walk does.
+    Pairs down to the `floor` are stored, so that another threshold above it needs no new ones. "exact" compares
+    all pairs; "flat" and "ivf" are FAISS's, whose recall is measured; "kmeans" compares within clusters, and what
+    it misses is estimated. The device "auto" is a GPU, if there is one; the pairs are the same.
 
     Raises `PipelineError` when a parameter is out of its range, or a vector is no vector.
     """
@@ -37,9 +37,13 @@ def semantic(
             where="semantic, key threshold",
             next="give a number above 0, up to 1; 0.9 is usual",
         )
-    return neighbours(
-        texts, floor=min(floor, threshold), search=search, device=None if device == "auto" else device
-    )
+    if threshold < floor:
+        raise PipelineError(
+            f"pairs are known from {floor} on, and the threshold is {threshold}",
+            where="semantic, key floor",
+            next="lower `floor` to the threshold, or further",
+        )
+    return neighbours(texts, floor=floor, search=search, device=None if device == "auto" else device)
 
 
 class Joined(Index):

@@ -113,26 +113,30 @@ def buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDA
 
     Texts that hold characters which change with their neighbours are composed and lower-cased.
     """
-    data, spans = _arrow(texts)
-    found = np.empty(len(texts), np.bool_)
-    table = characters.classes()
-    if missing := _kernels().unsettled(data, spans, table, found):
-        table = characters.classes(missing)
-        _kernels().unsettled(data, spans, table, found)
-    if found.any():
-        (rows,) = np.nonzero(found)
-        settled, places = _arrow(texts.gather(rows).str.normalize("NFC").str.to_lowercase())
+    data, spans = stored(texts)
+    table, unsettled = classed(data, spans)
+    if unsettled.any():
+        (rows,) = np.nonzero(unsettled)
+        settled, places = stored(texts.gather(rows).str.normalize("NFC").str.to_lowercase())
         # What they became may be in planes that the texts before were not.
-        if missing := _kernels().unsettled(settled, places, table, np.empty(len(rows), np.bool_)):
-            table = characters.classes(missing)
+        table, _ = classed(settled, places)
         spans[rows] = places + len(data)
         data = np.concatenate([data, settled])
         data.flags.writeable = False  # as Arrow's are, so that loops are compiled for one kind
     return data, spans, table
 
 
-def _arrow(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The bytes of texts, and where each begins and ends. Shapes (bytes,) and (n, 2)."""
+def classed(data: NDArray[np.uint8], spans: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """The classes of all characters, and which texts hold some that change with their neighbours."""
+    table, found = characters.classes(), np.empty(len(spans), np.bool_)
+    if missing := _kernels().unsettled(data, spans, table, found):
+        table = characters.classes(missing)
+        _kernels().unsettled(data, spans, table, found)
+    return table, found
+
+
+def stored(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """A copy of the bytes of texts, and where each begins and ends. Shapes (bytes,) and (n, 2)."""
     array: Any = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
     starts = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]

@@ -27,8 +27,9 @@ from curate.views import FIELDS, text, with_views
 
 # The user's message, a blank line and the response: what is not a field but a pass may look at.
 PAIR: Final = "pair"
-# The user's message alone: the prompt, and the context that it refers to.
+# The user's message alone: the prompt, and the context that it refers to. And all of the user's messages.
 MESSAGE: Final = "message"
+MESSAGES: Final = "messages"
 # A record's id, and in the next line the ids that its source declares it a duplicate of, as a JSON list.
 LINKS: Final = "links"
 
@@ -47,6 +48,9 @@ POLICIES: Final[dict[str, pl.Expr]] = {
     ),
 }
 
+# Pairs of one dropped row that are listed. Rows that many kept ones contain would have a table of their own.
+_PAIRS: Final = 100
+
 # The texts of one kind, as frames of `id` and `text`.
 Read = Callable[[str], Iterable[pl.DataFrame]]
 # A row, the kept row that it matches, their similarity, and the number of the pass.
@@ -64,7 +68,8 @@ class Pass:
 
     def index(self, texts: Texts, ids: pl.Series) -> Index:  # noqa: ARG002 - a pass on vectors finds them by id
         """The index of the rows with these texts and ids."""
-        return self.method(texts, **self.parameters)
+        index: Index = self.method(texts, **self.parameters)
+        return index
 
 
 def check(passes: Sequence[Pass], keep: Sequence[str]) -> None:
@@ -72,13 +77,15 @@ def check(passes: Sequence[Pass], keep: Sequence[str]) -> None:
     _check_texts([each.on for each in passes])
     in_preference(keep)
     for each in passes:
-        nothing = np.empty((0, 1), np.float32) if each.method.measure else Texts.of([])
-        each.method.function(nothing, **each.parameters)
+        each.method(np.empty((0, 1), np.float32) if each.method.measure else [], **each.parameters)
 
 
-def ranked(records: pl.LazyFrame) -> pl.LazyFrame:
-    """What makes one record preferred to another, of records that also have a `source_rank`."""
-    return records.select(
+def ranked(records: pl.LazyFrame, sources: Sequence[str]) -> pl.LazyFrame:
+    """What makes one record preferred to another; `sources` are the pipeline's, in order."""
+    rank = pl.col("source").replace_strict(
+        list(sources), range(len(sources)), default=None, return_dtype=pl.UInt32
+    )
+    return records.with_columns(source_rank=rank).select(
         "id",
         "source_rank",
         "score",
@@ -91,15 +98,21 @@ def ranked(records: pl.LazyFrame) -> pl.LazyFrame:
 def with_text(records: pl.LazyFrame, on: str) -> pl.LazyFrame:
     """The `id` and the `text` of records that a pass looks at.
 
-    A text is any field; or `message`: the prompt, a blank line and the context where there is one; or `pair`: the
-    message, a blank line and the response (the pair of a record without a response is its message); or `links`:
-    its id and what it is a declared duplicate of.
+    A text is any field; or `message`: the prompt, a blank line and the context where there is one; or `messages`:
+    this, after all that the user said in earlier turns; or `pair`: the message, a blank line and the response (the
+    pair of a record without a response is its message); or `links`: its id and what it is a declared duplicate of.
 
     Raises `PipelineError` for a text that there is not.
     """
     _check_texts([on])
     if on == MESSAGE:
         subject = message()
+    elif on == MESSAGES:
+        said = pl.col("history").list.eval(
+            pl.element().struct.field("text").filter(pl.element().struct.field("role") == "user")
+        )
+        earlier = pl.when(said.list.len() > 0).then(said.list.join("\n\n"))
+        subject = pl.concat_str(earlier, message(), separator="\n\n", ignore_nulls=True)
     elif on == PAIR:
         subject = pl.concat_str(message(), "response", separator="\n\n", ignore_nulls=True)
     elif on == LINKS:
@@ -146,17 +159,23 @@ def decide(
 
     pairs: list[_Match] = []
     dropped: list[_Match] = []
+    overflow = 0
     walked = told.rows
+    asked = [(number, index, index.groups >= 0) for number, index in enumerate(indexes)]
     for batch in batches(indexes, sizes) if indexes else ():
-        asked = [(number, index, index.groups >= 0) for number, index in enumerate(indexes)]
         for row in batch:
             mine = [(number, index) for number, index, takes_part in asked if takes_part[row]]
             found = [
                 (kept, number, similarity) for number, index in mine for kept, similarity in index.matches(row)
             ]
             if found:
+                joined = min(found)
+                if len(found) > _PAIRS:
+                    overflow += len(found) - _PAIRS
+                    # The one that it joins, and of the others those most like it.
+                    found = sorted(found, key=lambda match: (match != joined, -match[2], match))[:_PAIRS]
                 pairs.extend((row, kept, similarity, number) for kept, number, similarity in found)
-                kept, number, similarity = min(found)
+                kept, number, similarity = joined
                 dropped.append((row, kept, similarity, number))
             else:
                 for _, index in mine:
@@ -164,6 +183,8 @@ def decide(
         walked += len(batch) * (ordered.height - told.rows) // max(ordered.height, 1)
         told.up_to(walked)
     told.up_to(ordered.height)
+    if overflow:
+        indexes[0].note += f"; {overflow:,} pairs of rows with more than {_PAIRS} are not listed"
     return _tables(ids, passes, indexes, pairs, dropped)
 
 
@@ -194,11 +215,11 @@ def _columns(rows: pl.DataFrame, on: str) -> Iterator[pl.DataFrame]:
 
 def _check_texts(on: Sequence[str]) -> None:
     for name in on:
-        if name not in {*FIELDS, MESSAGE, PAIR, LINKS}:
+        if name not in {*FIELDS, MESSAGE, MESSAGES, PAIR, LINKS}:
             raise PipelineError(
                 f"there is no text {name!r} to look for duplicates on",
                 where="[[dedup]], key on",
-                next=nearest(name, [*FIELDS, MESSAGE, PAIR]),
+                next=nearest(name, [*FIELDS, MESSAGE, MESSAGES, PAIR]),
             )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from curate.dedup.shingles import classed, each_block, stored
 from curate.errors import PipelineError
 
 SCHEMA: Final = pl.Schema(
@@ -41,6 +42,8 @@ def stripped(texts: pl.Series, *, min_rows: int, min_words: int = 8) -> tuple[pl
     Shape (n,), null where a text is. Of each template (as its first text has it), the table says whether it is a
     `beginning` or an `end`, and how many texts it was taken off; those of the most texts come first.
 
+    Beside the texts that it is given, it takes three times their bytes at most, and 200 bytes a text.
+
     Raises `PipelineError` when a parameter is out of its range.
     """
     if min_rows < 2:
@@ -51,21 +54,17 @@ def stripped(texts: pl.Series, *, min_rows: int, min_words: int = 8) -> tuple[pl
         )
     if min_words < 1:
         raise PipelineError(f"a template cannot have {min_words} words", next="8 is the default")
-    composed = texts.fill_null("").str.normalize("NFC")
-    found = _Found(composed, min_rows, min_words)
+    found = _Found(texts, min_rows, min_words)
     front, back = found.cuts(backwards=False), found.cuts(backwards=True)
     (rows,) = np.nonzero((front.words > 0) | (back.words > 0))
     rows = rows[found.has_more(rows, front.places[rows], back.places[rows])]
     if not len(rows):
         return texts, pl.DataFrame(schema=SCHEMA)
-    own = pl.Series(
-        [found.text(begin, end) for begin, end in zip(front.places[rows], back.places[rows], strict=True)]
-    )
-    begun, ended = pl.Series(front.words[rows] > 0), pl.Series(back.words[rows] > 0)
-    own = pl.select(pl.when(begun).then(own.str.strip_chars_start(_MARKS)).otherwise(own)).to_series()
-    own = pl.select(pl.when(ended).then(own.str.strip_chars_end()).otherwise(own)).to_series()
+    own = found.between(front, back, rows)
     frames = [found.table(front, rows, "beginning"), found.table(back, rows, "end")]
     table = pl.concat(frames).sort("rows", "side", "template", descending=[True, False, False])
+    del found
+    # What is scattered into changes.
     return texts.clone().scatter(rows, own), table
 
 
@@ -88,17 +87,13 @@ class _Found:
 
     def __init__(self, texts: pl.Series, min_rows: int, min_words: int) -> None:
         from curate.dedup import _templates
-        from curate.dedup.shingles import buffers
 
         self._loops: Any = _templates
         self._min_rows, self._min_words = min_rows, min_words
-        # Its bytes would be lower-cased in places, and so would the texts that it is given.
-        _, _, self._table = buffers(texts.clone())
-        array: Any = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-        _, offsets, data = array.buffers()
-        starts = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-        self._data = np.frombuffer(data or b"", np.uint8)
-        self._begins, self._ends = starts[:-1].copy(), starts[1:].copy()
+        # Texts are shown as they are, so none is lower-cased.
+        self._data, spans = stored(texts.fill_null("").str.normalize("NFC"))
+        self._table, _ = classed(self._data, spans)
+        self._begins, self._ends = spans[:, 0].copy(), spans[:, 1].copy()
 
     def cuts(self, *, backwards: bool) -> _Cuts:
         """Where each text parts from the others with which it begins, or with which it ends."""
@@ -150,7 +145,19 @@ class _Found:
         )
         return more
 
-    def text(self, begin: int, end: int) -> str:
+    def between(self, front: _Cuts, back: _Cuts, rows: NDArray[np.int64]) -> pl.Series:
+        """What of each of the rows is no template, without the marks and white space that parted it."""
+
+        def block(places: slice) -> pl.Series:
+            some = rows[places]
+            own = pl.Series(map(self._text, front.places[some], back.places[some]), dtype=pl.String)
+            begun, ended = pl.Series(front.words[some] > 0), pl.Series(back.words[some] > 0)
+            own = pl.select(pl.when(begun).then(own.str.strip_chars_start(_MARKS)).otherwise(own)).to_series()
+            return pl.select(pl.when(ended).then(own.str.strip_chars_end()).otherwise(own)).to_series()
+
+        return pl.concat(list(each_block(back.places[rows] - front.places[rows], block)))
+
+    def _text(self, begin: int, end: int) -> str:
         """The text between two places."""
         return self._data[begin:end].tobytes().decode()
 
@@ -165,7 +172,7 @@ class _Found:
             else zip(cuts.places[shown], self._ends[shown], strict=True)
         )
         columns = {
-            "template": [self.text(begin, end).strip() for begin, end in spans],
+            "template": [self._text(begin, end).strip() for begin, end in spans],
             "side": [side] * len(shown),
             "words": cuts.words[shown],
             "rows": counts,

@@ -20,12 +20,14 @@ class Texts:
 
     They are read in blocks, in any order of rows, and as often as they are asked for; so millions of them need
     not fit into memory. A row without a text, or with nothing but white space, is in no block. `sizes`, shape
-    (n,), are bytes, known once the blocks were read.
+    (n,), are bytes, known once the blocks were read. The first `references` rows are those of another set: they
+    stay whatever happens, and the others are compared with them alone.
     """
 
-    def __init__(self, count: int, read: Callable[[], Iterable[Block]]) -> None:
+    def __init__(self, count: int, read: Callable[[], Iterable[Block]], *, references: int = 0) -> None:
         self._count, self._read = count, read
         self.sizes: NDArray[np.int64] = np.zeros(count, np.int64)
+        self.references = references
 
     @classmethod
     def of(cls, texts: Iterable[str | None]) -> Texts:

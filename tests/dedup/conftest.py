@@ -12,7 +12,7 @@ def with_texts():
     """Makes rows to decide of records."""
 
     def make(records, on):
-        frame = ranked(records).collect()
+        frame = ranked(records, [""]).collect()
         for name in on:
             texts = with_text(records, name).rename({"text": f"on:{name}"})
             frame = frame.join(texts.collect(), on="id", how="left")

@@ -30,7 +30,7 @@ def kept_for(links, scores=None, rejected=()):
         if id not in rejected
     )
     first = made.lazy().with_columns(pl.lit(0, pl.UInt32).alias("source_rank"))
-    rows = ranked(first).collect()
+    rows = ranked(first, [""]).collect()
     _, duplicates, _ = decide(rows, PASSES, ["best_score"], read=lambda on: [with_text(first, on).collect()])
     return dict(duplicates.select("id", "kept_id").iter_rows())
 

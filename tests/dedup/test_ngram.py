@@ -1,6 +1,8 @@
 import json
 import random
 
+import numpy as np
+import polars as pl
 import pytest
 
 from curate.dedup.ngram import ngram, shared_run
@@ -139,6 +141,78 @@ def test_equal_texts_match_however_common_they_are():
     found, _ = walk(texts, max_rows=10)
     assert len(found) == 3 * 40 * 39 // 2
     assert set(found.values()) == {1.0}
+
+
+def against(references, records, **parameters):
+    """The references that each record matches, by the record's number, and the index."""
+    every = pl.Series([*references, *records], dtype=pl.String)
+    # Records come first, and a block may hold some of both.
+    blocks = [slice(len(references) - 1, len(every)), slice(0, len(references) - 1)]
+    texts = Texts(
+        len(every),
+        lambda: ((np.arange(len(every))[rows], every[rows]) for rows in blocks),
+        references=len(references),
+    )
+    index = ngram(texts, **{"n": 13, "min_share": 0.0} | parameters)
+    for row in range(len(references)):
+        assert index.matches(row) == []
+        index.keep(row)
+    found = {}
+    for row in range(len(records)):
+        for reference, similarity in index.matches(row + len(references)):
+            found[reference, row] = similarity
+            assert index.groups[reference] == index.groups[row + len(references)] >= 0
+        index.keep(row + len(references))
+    return found, index
+
+
+def test_a_reference_is_found_in_however_many_records_it_was_copied_into():
+    draw = random.Random(11)
+    records = [around(draw, RUN, 5, 5) for _ in range(50)] + [RUN] * 50
+    found, index = against([RUN, words(draw, 20)], records, max_rows=2)
+    assert set(found) == {(0, row) for row in range(100)}
+    assert index.groups[:2].tolist() == [0, -1]
+    assert index.note == "runs of 13 words"
+
+
+def test_what_many_references_have_makes_no_match_and_a_repeated_reference_is_one():
+    draw = random.Random(12)
+    templates = [f"{RUN} {words(draw, 20)}" for _ in range(5)]
+    asked = words(draw, 20)
+    records = [f"{RUN} {words(draw, 20)}", around(draw, asked), templates[2], asked]
+    found, index = against(templates + [asked] * 5, records, max_rows=4)
+    assert found == {
+        (2, 2): 1.0,
+        **{(reference, row): 1.0 for reference in range(5, 10) for row in (1, 3)},
+    }
+    assert index.note.endswith("1 runs that more than 4 references share were left out")
+    found, _ = against(templates + [asked] * 5, records, max_rows=5)
+    assert {(reference, 0) for reference in range(5)} < set(found)
+
+
+def test_records_are_not_compared_with_each_other():
+    draw = random.Random(13)
+    records = [words(draw, 40)] * 100 + [around(draw, RUN)]
+    found, index = against([RUN], records)
+    assert set(found) == {(0, 100)}
+    assert index.comparisons == 1
+    assert index.groups.tolist() == [0, *[-1] * 100, 0]
+
+
+@pytest.mark.parametrize(("n", "min_share"), [(2, 0.0), (3, 0.5), (5, 0.2)])
+def test_matches_with_references_are_those_of_the_definition(n, min_share):
+    for seed in range(8):
+        draw = random.Random(seed)
+        texts = [" ".join(draw.choice("abcdef") for _ in range(draw.randrange(1, 30))) for _ in range(60)]
+        expected = {}
+        for reference in range(20):
+            for record in range(40):
+                one, other = runs(texts[reference], n), runs(texts[record + 20], n)
+                share = len(one & other) / min(len(one), len(other))
+                if one & other and share >= min_share:
+                    expected[reference, record] = share
+        found, _ = against(texts[:20], texts[20:], n=n, min_share=min_share)
+        assert found == expected
 
 
 def test_a_hundred_thousand_texts_of_one_template_cost_as_many_comparisons():

@@ -10,12 +10,13 @@ from curate.errors import PipelineError, SourceError
 
 @pytest.fixture
 def read(write_jsonl):
-    """Reads rows as one file of JSON lines: position, id, prompt, response of each reference."""
+    """Reads rows as one file of JSON lines, none a misfit: position, id, prompt, response of each reference."""
 
     def read(*rows, **parameters):
         found = read_references([write_jsonl("set.jsonl", rows)], **parameters)
         assert found.schema == SCHEMA
-        return found.drop("file").rows()
+        assert found["misfit"].is_null().all()
+        return found.drop("file", "misfit").rows()
 
     return read
 
@@ -84,8 +85,22 @@ def test_ids_are_the_rows_own(read):
 
 
 def test_a_row_without_a_text_is_there_without_any(read):
-    found = read({"prompt": "P"}, {"id": "b", "note": "?"}, {"prompt": "  "}, {"turns": [3]}, {"messages": []})
-    assert found == [(0, None, "P", None), (1, "b", None, None), *((at, None, None, None) for at in (2, 3, 4))]
+    found = read({"prompt": "P"}, {"id": "b", "note": "?"}, {"prompt": "  "}, {"messages": []})
+    assert found == [(0, None, "P", None), (1, "b", None, None), *((at, None, None, None) for at in (2, 3))]
+
+
+def test_a_row_that_is_no_reference_says_why(write_jsonl):
+    called = {"role": "user", "content": "Q", "tool_calls": [{"name": "search"}]}
+    rows = [{"prompt": "P"}, {"messages": [called]}, {"note": "?"}, {"turns": [3]}]
+    found = read_references([write_jsonl("set.jsonl", [*rows, {"instruction": "I", "instances": [1]}])])
+    assert found["prompt"].to_list() == ["P", None, None, None, None]
+    assert found["misfit"].to_list() == [
+        None,
+        "turn 0 calls a tool beside its text, which a turn of a record cannot hold",
+        None,
+        "turn 0 is a number, not an object",
+        "instance 0 is no object",
+    ]
 
 
 def test_a_file_in_which_no_text_is_known_is_refused_with_its_keys(read):
@@ -101,6 +116,13 @@ def test_fields_say_what_the_prompt_is_in(read):
     row = {"ctx": "P", "choices": ["A", "B", 3], "label": 1, "answer": "R", "empty": None}
     assert read(row, fields=["ctx"]) == [(0, None, "P", "R")]
     assert read(row, fields=["ctx", "choices", "empty", "label"]) == [(0, None, "P\n\nA\nB\n3\n\n1", "R")]
+
+
+def test_what_is_named_as_the_prompt_is_not_the_response_too(read):
+    assert read({"Text": "P"}, {"Text": "Q", "answer": "R"}, fields=["Text"]) == [
+        (0, None, "P", None),
+        (1, None, "Q", "R"),
+    ]
 
 
 def test_fields_of_one_file_leave_the_others_as_they_are(write_jsonl):
@@ -124,10 +146,10 @@ def test_a_json_array_csv_tsv_parquet_plain_text_and_what_is_compressed(tmp_path
     found = read_references(tmp_path.iterdir())
     assert found["file"].unique(maintain_order=True).to_list() == sorted(path.name for path in tmp_path.iterdir())
     for (_, *_), frame in found.group_by("file"):
-        assert frame.drop("file").rows() == [(0, "a", "P, then", None), (1, "b", "Q\nR", None)]
+        assert frame.drop("file", "misfit").rows() == [(0, "a", "P, then", None), (1, "b", "Q\nR", None)]
     (tmp_path / "plain.txt").write_text("\ufeffOne prompt\r\n\n  \nAnother\n")
     found = read_references([tmp_path / "plain.txt"])
-    assert found.drop("file").rows() == [(0, None, "One prompt", None), (1, None, "Another", None)]
+    assert found.drop("file", "misfit").rows() == [(0, None, "One prompt", None), (1, None, "Another", None)]
 
 
 def test_files_are_named_by_as_much_of_their_path_as_tells_them_apart(write_jsonl):

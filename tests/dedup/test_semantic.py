@@ -10,10 +10,11 @@ import pytest
 
 import curate
 from curate import registry
+from curate.dedup import finds
 from curate.dedup.neighbours import CAP
 from curate.dedup.semantic import Joined, semantic
 from curate.dedup.walk import batches
-from curate.errors import PipelineError
+from curate.errors import PipelineError, PluginError
 
 pytest.importorskip("torch", reason='needs pip install "curate-sft[embed]"')
 
@@ -54,6 +55,19 @@ def test_rows_whose_neighbours_were_not_all_kept_are_counted_where_they_join_non
 def test_a_threshold_that_is_none_is_refused(threshold):
     with pytest.raises(PipelineError, match="cannot be a threshold"):
         semantic.function(np.ones((2, 2), np.float32), threshold=threshold)
+
+
+def test_a_threshold_below_the_floor_is_refused():
+    with pytest.raises(PipelineError, match=r"pairs are known from 0\.8 on, and the threshold is 0\.7"):
+        semantic(np.ones((2, 2), np.float32), threshold=0.7)
+
+
+def test_a_method_on_vectors_has_a_floor_and_a_threshold():
+    def near(texts, *, threshold: float = 0.9):
+        """Near vectors."""
+
+    with pytest.raises(PluginError, match="has no parameter 'floor'"):
+        finds(measure="embedding")(near)
 
 
 @pytest.fixture

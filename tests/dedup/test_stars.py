@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from curate.dedup import Method
 from curate.dedup.exact import exact
 from curate.dedup.minhash import minhash
+from curate.dedup.ngram import ngram
 from curate.dedup.stars import POLICIES, Pass, check, decide, with_text
 from curate.errors import PipelineError
 from curate.record import records
@@ -244,6 +245,19 @@ def test_every_drop_is_verified_and_for_a_row_that_stays(texts):
         for *pair, similarity in duplicates.select("id", "kept_id", "similarity").iter_rows()
     }
     assert met <= set(pairs.select("id_a", "id_b", "similarity").iter_rows())
+
+
+def test_of_a_row_that_matches_very_many_the_twin_and_the_likest_are_listed(rows, monkeypatch):
+    monkeypatch.setattr("curate.dedup.stars._PAIRS", 3)
+    draw = random.Random(6)
+    words = [f"w{draw.randrange(10**9)}" for _ in range(40)]
+    # Five texts that share nothing but a part of the last one each, which is contained in it.
+    texts = {f"a{n}": " ".join(words[8 * n : 8 * n + 8] + [f"x{n}y{k}" for k in range(6 - n)]) for n in range(5)}
+    passes = [Pass(ngram, "ngram", "response", {"n": 3, "min_share": 0.1})]
+    pairs, duplicates, done = decide(rows({**texts, "b": " ".join(words)}), passes, [])
+    assert duplicates.select("id", "kept_id").rows() == [("b", "a0")]
+    assert pairs["id_a"].to_list() == ["a0", "a3", "a4"]
+    assert "2 pairs of rows with more than 3 are not listed" in done["note"].item()
 
 
 def test_rows_of_one_template_cost_one_comparison_each(rows, planted):
