@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from curate.dedup.semantic import Joined
 from curate.dedup.texts import Texts
 from curate.errors import CurateError
 from curate.fingerprint import code
+from curate.measure import Measure
 from curate.measuring import cache_of, measure_key, measured_texts
 from curate.pipeline import DedupCall, Pipeline
 from curate.store import Store
@@ -44,25 +46,48 @@ class Embedder:
         """The digest of all that shapes a vector but its text."""
         return measure_key(registry.get("measures", measure), self.pipeline.measures.get(measure, {}))
 
-    def vectors(self, measure: str, texts: Texts, watch: Watch | None = None) -> Vectors:
-        """The vectors of all texts. The watch hears of those that are not known yet."""
-        plugin, parameters = registry.get("measures", measure), self.pipeline.measures.get(measure, {})
-        known = [(rows, block) for rows, block in texts.blocks()]
-        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in known)])
-        every = pl.concat([pl.Series(dtype=pl.String), *(block for _, block in known)])
-        frame = measured_texts(
-            plugin, parameters, every.to_list(), self.store, watch or Watch(), workers=self.workers
+    def vectors(self, measure: str, texts: Texts) -> Vectors:
+        """The vectors of all texts; those that are not known yet are made."""
+        rows, found = self._measured(measure, texts, Watch())
+        vectors, filled, cut = np.empty((0, 1), np.float32), 0, 0
+        for piece in found:
+            lengths = piece[_VECTOR].list.len()
+            if not len(vectors):
+                vectors = np.empty((len(rows), int(lengths[0])), np.float32)
+            if (lengths != vectors.shape[1]).any():
+                raise self._spoilt(measure, "have different numbers of dimensions")
+            # A list of float32 becomes an array of float32 without a number of Python's between.
+            vectors[piece["place"].to_numpy()] = piece[_VECTOR].explode().to_numpy().reshape(-1, vectors.shape[1])
+            filled += piece.height
+            cut += int(piece["cut"].sum()) if "cut" in piece.columns else 0
+        if filled < len(rows):
+            raise self._spoilt(measure, "went away while they were read")
+        note = f"{cut:,} texts were longer than the model's window, and embedded by their beginning" if cut else ""
+        return Vectors(rows, vectors, note)
+
+    def _measured(
+        self, measure: str, texts: Texts, watch: Watch
+    ) -> tuple[NDArray[np.int64], Iterator[pl.DataFrame]]:
+        """The rows that have a text, and what reads their vectors, which are then known."""
+        rows = [np.empty(0, np.int64)]
+
+        def blocks() -> Iterator[pl.Series]:
+            for some, block in texts.blocks():
+                rows.append(some)
+                yield block
+
+        plugin, parameters = self._called(measure)
+        found = measured_texts(
+            plugin, parameters, blocks(), self.store, watch, total=len(texts), workers=self.workers
         )
-        if frame.is_empty():
-            return Vectors(rows, np.empty((0, 1), np.float32), "")
-        if frame[_VECTOR].list.len().n_unique() > 1:
-            raise CurateError(
-                "stored vectors have different numbers of dimensions",
-                where=str(cache_of(self.store, plugin, parameters)),
-                next="remove that folder: it is made again",
-            )
-        flat = frame[_VECTOR].explode().to_numpy().astype(np.float32)
-        return Vectors(rows, flat.reshape(frame.height, -1), _cut(frame))
+        return np.concatenate(rows), found
+
+    def _called(self, measure: str) -> tuple[Measure, Mapping[str, Any]]:
+        return registry.get("measures", measure), self.pipeline.measures.get(measure, {})
+
+    def _spoilt(self, measure: str, what: str) -> CurateError:
+        where = str(cache_of(self.store, *self._called(measure)))
+        return CurateError(f"stored vectors {what}", where=where, next="remove that folder: it is made again")
 
     def plain(self, call: DedupCall) -> list[Any]:
         """All that shapes what a pass finds but the texts, as JSON-able values."""
@@ -73,7 +98,7 @@ class Embedder:
         """Make the vectors that a pass will ask for, in a stage that shows how far it is."""
         if call.plugin.measure:
             with clock.stage(f"{call.plugin.measure} {call.on}", len(texts), "texts") as watch:
-                self.vectors(call.plugin.measure, texts, watch)
+                self._measured(call.plugin.measure, texts, watch)
 
     def across(self, call: DedupCall, texts: Texts, count: int) -> Index:
         """The index of texts of which the first `count` are references, with which the others are compared."""
@@ -82,7 +107,13 @@ class Embedder:
         made = self.vectors(call.plugin.measure, texts)
         references = made.rows < count
         threshold = call.parameters["threshold"]
-        found = neighbours_of(made.vectors[~references], made.vectors[references], floor=threshold)
+        device = call.parameters.get("device", "auto")
+        found = neighbours_of(
+            made.vectors[~references],
+            made.vectors[references],
+            floor=threshold,
+            device=None if device == "auto" else device,
+        )
         return Joined(
             made.rows[references][found.left],
             made.rows[~references][found.right],
@@ -92,8 +123,3 @@ class Embedder:
             floor=threshold,
             note="; ".join(filter(None, [found.searched, made.note])),
         )
-
-
-def _cut(frame: pl.DataFrame) -> str:
-    cut = int(frame["cut"].sum()) if "cut" in frame.columns else 0
-    return f"{cut:,} texts were longer than the model's window, and embedded by their beginning" if cut else ""

@@ -9,7 +9,7 @@ A keyed measure looks at all records of a source together, so it is known by all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from curate.views import needed, present_in_record, text, with_views
 from curate.watch import Watch
 
 _WORTH_WORKERS: Final = 2_000  # texts; fewer are measured sooner than two workers start
+_ROWS: Final = 4_096  # of what is known, read at a time
+_FILE: Final = ":file"  # no measure has such a column
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def measure(
     ]
     total = sum(len(job.ids) for job in jobs)
     _measure_texts((job.texts() for job in jobs), total, want, cache, watch, workers)
-    known = _known_texts(cache, want.measure) if jobs else pl.DataFrame()
+    asked = pl.concat([pl.Series(dtype=pl.String), *(job.digests["text"] for job in jobs)])
+    known = _together(_known_texts(cache, want.measure, asked), want.measure)
     made = {job.part.key: writer.write(keys[job.part.key], job.part.source, job.values(known)) for job in jobs}
     writer.tally.count(made=True, of=len(made))
     writer.tally.count(made=False, of=len(parts) - len(made))
@@ -156,8 +159,8 @@ class _PartJob:
         self.before = before
         self.digests = pl.DataFrame(schema={"id": pl.String, "text": pl.String})
 
-    def texts(self) -> tuple[list[str], list[str]]:
-        """The texts not known by id, and their digests."""
+    def texts(self) -> tuple[list[str], Iterable[str]]:
+        """The texts not known by id, after their digests."""
         missing = self.ids.to_frame("id").join(self.before.select("id"), on="id", how="anti")
         if missing.is_empty():
             return [], []
@@ -167,7 +170,7 @@ class _PartJob:
         found = scan.select("id", subject.alias("text")).collect().sort("id")
         digests = text_digests(found["text"])
         self.digests = pl.DataFrame({"id": found["id"], "text": digests}, schema=self.digests.schema)
-        return digests, found["text"].to_list()
+        return digests, found["text"]
 
     def values(self, known: pl.DataFrame) -> pl.DataFrame:
         """The measures of the surviving records, which are then kept for the next run."""
@@ -228,18 +231,31 @@ def _digested(texts: pl.Series) -> pl.Series:
 def measured_texts(
     measure: Measure,
     parameters: Mapping[str, Any],
-    texts: Sequence[str],
+    blocks: Iterable[Collection[str]],
     store: Store,
     watch: Watch,
     *,
+    total: int,
     workers: int,
-) -> pl.DataFrame:
-    """The measure's columns for each text, in their order, of which none is measured that was measured before."""
-    cache, digests = cache_of(store, measure, parameters), text_digests(texts)
-    want = Wanted(measure, "", frozenset(), parameters)
-    _measure_texts([(digests, texts)], len(texts), want, cache, watch, workers)
-    frame = pl.DataFrame({"text": digests}, schema={"text": pl.String})
-    return frame.join(_known_texts(cache, measure), on="text", how="left", maintain_order="left").drop("text")
+) -> Iterator[pl.DataFrame]:
+    """Measure the texts of all blocks, at most `total`, of which none is measured that was measured before.
+
+    What comes back reads the measure's columns, some thousand rows at a time in no order, each with its text's
+    `place` among the texts of all blocks. Texts are held a block at a time, and nothing is read before it is
+    asked for.
+    """
+    cache, every = cache_of(store, measure, parameters), [pl.Series(dtype=pl.String)]
+
+    def digested() -> Iterator[tuple[list[str], Collection[str]]]:
+        for block in blocks:
+            digests = text_digests(block)
+            every.append(pl.Series(digests, dtype=pl.String))
+            yield digests, block
+
+    _measure_texts(digested(), total, Wanted(measure, "", frozenset(), parameters), cache, watch, workers)
+    asked = pl.concat(every)
+    places = asked.to_frame("text").with_row_index("place")
+    return (known.join(places, on="text").drop("text") for known in _known_texts(cache, measure, asked))
 
 
 def cache_of(store: Store, measure: Measure, parameters: Mapping[str, Any]) -> Path:
@@ -250,7 +266,7 @@ def cache_of(store: Store, measure: Measure, parameters: Mapping[str, Any]) -> P
 
 
 def _measure_texts(
-    found: Iterable[tuple[list[str], Sequence[str]]],
+    found: Iterable[tuple[list[str], Iterable[str]]],
     total: int,
     want: Wanted,
     cache: Path,
@@ -265,7 +281,7 @@ def _measure_texts(
         digests: list[str] = []
         texts: list[str] = []
         for block in found:
-            seen = set(_known_texts(cache, measure, ["text"])["text"]) if seen is None else seen
+            seen = _digests(cache) if seen is None else seen
             for text_digest, value in zip(*block, strict=True):
                 if text_digest in seen:
                     continue
@@ -293,11 +309,35 @@ def _measure_batch(
     return len(texts)
 
 
-def _known_texts(cache: Path, measure: Measure, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    batches = sorted(cache.glob("batch-*.parquet"))
-    schema: dict[str, Any] = {"text": pl.String, **measure.schema}
-    names = list(columns or schema)
-    if not batches:
-        return pl.DataFrame(schema={name: schema[name] for name in names})
-    found = pl.scan_parquet(batches, glob=False).select(names).collect()
-    return found.unique("text", keep="first", maintain_order=True)
+def _digests(cache: Path) -> set[str]:
+    batches = _batches(cache)
+    return set(pl.scan_parquet(batches, glob=False).select("text").collect()["text"]) if batches else set()
+
+
+def _known_texts(cache: Path, measure: Measure, asked: pl.Series) -> Iterator[pl.DataFrame]:
+    """What is known of the texts that are asked for, by their digests: a row a text, some thousand at a time.
+
+    The cache may hold many times as much, of all texts that were ever measured; of those, only digests are read.
+    """
+    batches = _batches(cache)
+    if not batches or asked.is_empty():
+        return
+    wanted = asked.unique().to_frame("text").lazy()
+    scan = pl.scan_parquet(batches, glob=False, include_file_paths=_FILE).select("text", _FILE)
+    first = scan.join(wanted, on="text", how="semi", maintain_order="left").collect()
+    first = first.unique("text", keep="first", maintain_order=True)
+    files = first[_FILE].unique(maintain_order=True).to_list()
+    step = max(1, _ROWS // measure.batch)
+    for begin in range(0, len(files), step):
+        some = files[begin : begin + step]
+        mine = first.lazy().filter(pl.col(_FILE).is_in(some))
+        scan = pl.scan_parquet(some, glob=False, include_file_paths=_FILE).select("text", *measure.schema, _FILE)
+        yield scan.join(mine, on=["text", _FILE], how="semi").drop(_FILE).collect()
+
+
+def _batches(cache: Path) -> list[Path]:
+    return sorted(cache.glob("batch-*.parquet"))
+
+
+def _together(known: Iterable[pl.DataFrame], measure: Measure) -> pl.DataFrame:
+    return pl.concat([pl.DataFrame(schema={"text": pl.String, **measure.schema}), *known])

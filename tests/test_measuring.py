@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from curate import registry
+from curate import measuring, registry
 from curate.errors import CurateError
 from curate.keys import text_digests
 from curate.measure import measures
@@ -38,8 +38,11 @@ def measured(tmp_path, monkeypatch):
     def lengths(texts, run="one", **parameters):
         calls.clear()
         given = {"unit": "characters", "fails_at": "", **parameters}
-        frame = measured_texts(length, given, texts, Store(tmp_path / run), Watch(), workers=2)
-        return frame["length"].to_list()
+        blocks = (pl.Series(texts[begin : begin + 4], dtype=pl.String) for begin in range(0, len(texts), 4))
+        found = measured_texts(length, given, blocks, Store(tmp_path / run), Watch(), total=len(texts), workers=2)
+        frame = pl.concat([pl.DataFrame(schema={"length": pl.UInt32, "place": pl.UInt32}), *found])
+        assert frame["place"].sort().to_list() == list(range(len(texts)))
+        return frame.sort("place")["length"].to_list()
 
     return lengths
 
@@ -58,6 +61,48 @@ def test_another_run_beside_it_measures_only_what_is_new(measured):
     measured(["a", "bb"])
     assert measured(["ccc", "bb", "a"], run="another") == [3, 2, 1]
     assert calls == [["ccc"]]
+
+
+def test_of_a_large_cache_only_what_is_asked_for_is_read(measured, monkeypatch):
+    texts = [f"text {number}" for number in range(3_000)]
+    measured(texts)
+    monkeypatch.setattr(measuring, "_ROWS", 30)
+    read, collect = [], pl.LazyFrame.collect
+
+    def counted(frame, **options):
+        made = collect(frame, **options)
+        if "length" in made.columns:
+            read.append(made.height)
+        return made
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", counted)
+    assert measured(["text 2999", "text 7", "text 2999"]) == [9, 6, 9]
+    assert sum(read) == 2
+    assert not calls
+    read.clear()
+    assert measured(texts) == [len(text) for text in texts]
+    assert max(read) <= 30
+
+
+def test_what_is_known_is_not_read_before_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "get", lambda _kind, _name: length)
+    read: list[int] = []
+    known = measuring._known_texts
+    monkeypatch.setattr(
+        measuring, "_known_texts", lambda *given: (read.append(1) or each for each in known(*given))
+    )
+    parameters = {"unit": "characters", "fails_at": ""}
+    found = measured_texts(length, parameters, [["a"], ["b"]], Store(tmp_path), Watch(), total=2, workers=1)
+    assert read == []
+    assert len(list(found)) == len(read) == 1
+
+
+def test_of_a_text_that_two_batches_have_the_first_counts(measured, tmp_path):
+    measured(["a", "bb", "ccc"])
+    folder = cache_of(Store(tmp_path / "one"), length, {"unit": "characters", "fails_at": ""})
+    (first,) = folder.glob("batch-*.parquet")
+    pl.read_parquet(first).with_columns(length=pl.lit(99, pl.UInt32)).write_parquet(folder / "batch-z.parquet")
+    assert measured(["ccc", "a"]) == [3, 1]
 
 
 def test_no_text_has_no_row_and_is_no_call(measured):

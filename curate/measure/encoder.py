@@ -7,6 +7,7 @@ bit, in a batch of any size and at any place in it, with any number of threads.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -35,8 +36,13 @@ _TOKENS: Final = {"cpu": 4096, "cuda": 131_072}
 _STEP: Final = {"cpu": 1, "cuda": 16}
 # No window reaches so far, and a tokenizer needs some 200 bytes a token.
 _CHARACTERS: Final = 1_000_000
-# What a folder holds beside what shapes a vector: descriptions, and the same weights in other formats.
-_OTHER: Final = frozenset({".md", ".bin", ".h5", ".onnx", ".ot", ".msgpack", ".xml"})
+# What a folder holds beside what shapes a vector: descriptions, and the same weights in other formats. A folder
+# with weights that would be read from pickles is refused.
+_PICKLED: Final = frozenset({".bin", ".pt", ".pth", ".ckpt"})
+_OTHER: Final = _PICKLED | {".md", ".h5", ".onnx", ".ot", ".msgpack", ".xml"}
+# What sentence-transformers 6.2 reads before `pytorch_model.bin`, in each module but a transformer; that may be in
+# several files, and is asked for safetensors alone.
+_WEIGHTS: Final = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ class Encoder:
                 where=str(folder),
                 next=f"take one that is, such as {DEFAULT!r}",
             )
-        self._precision, self._device = precision, device
+        self._folder, self._precision, self._device = folder, precision, device
+        self._spare: Encoder | None = None
         if precision == "bfloat16":
             # What autocast would do again for each batch.
             for module in self._model.modules():
@@ -134,7 +141,7 @@ class Encoder:
         return self._device.startswith("cuda")
 
     def _computed(self, ids: list[list[int]]) -> NDArray[np.float32]:
-        """The vectors of texts given as tokens; in halves, and at last on the processor, where memory is short."""
+        """The vectors of texts given as tokens; where memory is short in halves, one alone on the processor."""
         import torch
 
         try:
@@ -146,10 +153,11 @@ class Encoder:
             warnings.warn(message, RuntimeWarning, stacklevel=2)
             half = len(ids) // 2
             return np.concatenate([self._computed(ids[:half]), self._computed(ids[half:])])
-        warnings.warn("the GPU has no memory left for one text; going on without it", RuntimeWarning, stacklevel=2)
-        self._device = "cpu"
-        self._model.to("cpu")
-        return self._computed(ids)
+        message = "the GPU has no memory left for one text; the processor computes it"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        # A second model, so that the first stays where it is: the next text may well fit.
+        self._spare = self._spare or Encoder(self._folder, self._precision, "cpu")
+        return self._spare._computed(ids)  # noqa: SLF001 - it is one of us
 
     def _forward(self, ids: list[list[int]]) -> NDArray[np.float32]:
         import torch
@@ -222,7 +230,53 @@ def _folder(model: str) -> Path:
             where=str(folder),
             next="take one that has: other formats can run code when they are read",
         )
+    _check(folder)
     return folder
+
+
+def _check(folder: Path) -> None:
+    """Raise `PluginError` when a module would be read from a pickle, or has parts that no revision names."""
+    for module, kind in _modules(folder):
+        inside = module.relative_to(folder).parts if module.is_relative_to(folder) else ("..",)
+        if any(part[0] == "." for part in inside):
+            raise PluginError(
+                "the model has a module in a hidden folder, or beside its own",
+                where=str(folder / "modules.json"),
+                next="move it into the model's folder",
+            )
+        beside = {path.name for path in module.iterdir()} if module.is_dir() else set()
+        if "adapter_config.json" in beside:
+            raise PluginError(
+                "the model is an adapter: its other weights are in another place, and not in its revision",
+                where=str(module),
+                next="merge it with the model that it adapts, and save that",
+            )
+        safe = {name for name in beside if name.endswith(".safetensors")}
+        # OpenVINO's weights have this ending too, and are not read.
+        others = {f"{Path(name).stem}.bin" for name in beside if name.endswith(".xml")}
+        pickled = sorted(name for name in beside - others if Path(name).suffix in _PICKLED)
+        one_file = "pytorch_model.bin" in beside and not kind.endswith("Transformer")
+        if pickled and not (_WEIGHTS in safe if one_file else safe):
+            raise PluginError(
+                f"{pickled[0]!r} has weights that are not in safetensors",
+                where=str(module),
+                next="load the model and save it again, which writes safetensors; a pickle can run code",
+            )
+
+
+def _modules(folder: Path) -> list[tuple[Path, str]]:
+    """The folders that modules are read from, those in them too, and the names of their classes."""
+    listed = folder / "modules.json"
+    if not listed.exists():
+        return [(folder, "Transformer")]
+    found = []
+    for entry in json.loads(listed.read_text("utf-8")):
+        module, kind = folder / entry["path"], str(entry["type"])
+        found.append((module, kind))
+        # One that chooses among others has them in folders of its own.
+        if module != folder:
+            found += [(inner, inner.name) for inner in sorted(module.rglob("[!.]*")) if inner.is_dir()]
+    return found
 
 
 def _downloaded(model: str) -> Path:
@@ -243,6 +297,10 @@ def _downloaded(model: str) -> Path:
 @cache
 def _contents(folder: Path) -> list[list[str]]:
     """The digests of the files that shape a vector."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in _OTHER)
-    shaping = [path for path in files if not any(part[0] == "." for part in path.relative_to(folder).parts)]
+    # `rglob` alone enters no linked folder.
+    tops = sorted({folder, *(module for module, _ in _modules(folder))})
+    found = {path for top in tops for path in top.rglob("*") if path.is_file() and path.suffix not in _OTHER}
+    shaping = [
+        path for path in sorted(found) if not any(part[0] == "." for part in path.relative_to(folder).parts)
+    ]
     return [[path.relative_to(folder).as_posix(), file_digest(path)] for path in shaping]

@@ -87,11 +87,15 @@ def test_it_is_what_sentence_transformers_makes():
 def test_nothing_is_embedded_twice_and_another_model_or_window_is_another_cache(tmp_path, monkeypatch):
     measure, store = registry.get("measures", "embedding"), Store(tmp_path / "run")
     parameters = {"model": module.DEFAULT, "max_tokens": 32, "precision": "float32", "device": "cpu"}
-    first = measured_texts(measure, parameters, TEXTS, store, Watch(), workers=2)
-    assert first.height == len(TEXTS)
+
+    def known(texts):
+        found = measured_texts(measure, parameters, [texts], store, Watch(), total=len(texts), workers=2)
+        return pl.concat(found).sort("place")["vector"].to_list()
+
+    first = known(TEXTS)
+    assert len(first) == len(TEXTS)
     monkeypatch.setattr(module.Encoder, "encode", None)
-    again = measured_texts(measure, parameters, TEXTS[::-1], store, Watch(), workers=2)
-    assert again["vector"].to_list() == first["vector"].to_list()[::-1]
+    assert known(TEXTS[::-1]) == first[::-1]
     assert measure_key(measure, parameters) != measure_key(measure, parameters | {"max_tokens": 64})
     assert measure_key(measure, parameters) != measure_key(measure, parameters | {"precision": "bfloat16"})
 
@@ -103,20 +107,44 @@ def test_where_memory_is_short_smaller_batches_and_then_the_processor_do_it(monk
 
     made = module.Encoder(module._folder(module.DEFAULT), "float32", "cpu")
     whole = made.encode(TEXTS[:3], 64).vectors
-    forward, sizes = made._forward, []
+    sizes = []
 
     def short(ids):
         sizes.append(len(ids))
-        if made._device == "cuda":
-            raise torch.cuda.OutOfMemoryError
-        return forward(ids)
+        raise torch.cuda.OutOfMemoryError
 
     monkeypatch.setattr(made, "_forward", short)
     made._device = "cuda"
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     assert np.abs(made.encode(TEXTS[:3], 64).vectors - whole).max() < 1e-5
-    assert sizes[:3] == [3, 1, 1]
-    assert made._device == "cpu"
+    assert sizes == [3, 1, 2, 1, 1]
+
+
+@needs_model
+@pytest.mark.filterwarnings("ignore:the GPU has no memory")
+def test_a_text_that_the_gpu_has_no_memory_for_takes_no_other_from_it(monkeypatch):
+    import torch
+
+    made = module.Encoder(module._folder(module.DEFAULT), "float32", "cpu")
+    forward, on_gpu = made._forward, []
+
+    def short(ids):
+        if len(ids[0]) > 100:
+            raise torch.cuda.OutOfMemoryError
+        on_gpu.append(len(ids))
+        made._device = "cpu"  # there is none here
+        try:
+            return forward(ids)
+        finally:
+            made._device = "cuda"
+
+    alone = made.encode(TEXTS, 256).vectors
+    monkeypatch.setattr(made, "_forward", short)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    made._device = "cuda"
+    for _ in range(2):
+        assert np.abs(made.encode(TEXTS, 256).vectors - alone).max() < 1e-5
+    assert on_gpu == [5, 5]
 
 
 @needs_model

@@ -36,11 +36,11 @@ WORDS = [
 ]
 
 
-def made(folder: Path, *, size: int = 32, prompts: dict[str, str] | None = None) -> Path:
+def made(folder: Path, *, size: int = 32, prompts: dict[str, str] | None = None, dense: bool = False) -> Path:
     """A model of two layers with drawn weights and a window of 48 tokens, as sentence-transformers writes it."""
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     torch.manual_seed(13)
@@ -58,8 +58,8 @@ def made(folder: Path, *, size: int = 32, prompts: dict[str, str] | None = None)
     )
     BertModel(config).save_pretrained(folder)
     transformer = Transformer(str(folder), max_seq_length=48)
-    pooling = Pooling(size)
-    model = SentenceTransformer(modules=[transformer, pooling], device="cpu", prompts=prompts)
+    after = [Pooling(size), Dense(size, 8)] if dense else [Pooling(size)]
+    model = SentenceTransformer(modules=[transformer, *after], device="cpu", prompts=prompts)
     model.default_prompt_name = "query" if prompts else None
     model.save(str(folder / "saved"))
     return folder / "saved"
@@ -162,6 +162,88 @@ def test_weights_tokenizer_and_pooling_are_in_the_revision_and_a_description_is_
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert revision() not in {first, second}
+
+
+def revised(folder):
+    module._contents.cache_clear()
+    module._folder.cache_clear()
+    return module.revision(model=str(folder), max_tokens=48, precision="float32", device="cpu")
+
+
+def pickled(folder):
+    """Weights of a module as older models have them."""
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+
+
+@needs_torch
+def test_a_module_whose_weights_would_be_read_from_a_pickle_is_refused(tmp_path):
+    folder = made(tmp_path / "dense", dense=True)
+    dense = folder / "2_Dense"
+    first = revised(folder)
+    pickled(dense)
+    assert revised(folder) == first, "beside safetensors it is not read"
+    (dense / "model.safetensors").rename(dense / "other.safetensors")
+    with pytest.raises(PluginError, match=r"'pytorch_model\.bin' has weights that are not in safetensors"):
+        revised(folder)
+    (dense / "other.safetensors").unlink()
+    with pytest.raises(PluginError, match="not in safetensors") as error:
+        revised(folder)
+    assert error.value.where == str(dense)
+    (dense / "pytorch_model.bin").rename(dense / "inner.pt")
+    with pytest.raises(PluginError, match=r"'inner\.pt'"):
+        revised(folder)
+
+
+@needs_torch
+def test_a_module_in_a_module_is_looked_at_too(tmp_path):
+    folder = made(tmp_path / "routed", dense=True)
+    inner = folder / "2_Dense" / "query_0_Dense"
+    inner.mkdir()
+    (inner / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(PluginError, match="not in safetensors"):
+        revised(folder)
+
+
+@needs_torch
+def test_weights_of_other_programs_beside_the_models_own_are_no_matter(tmp_path):
+    folder = made(tmp_path / "exported", dense=True)
+    first = revised(folder)
+    (folder / "openvino").mkdir()
+    for name in ("openvino/openvino_model.bin", "openvino/openvino_model.xml", "training_args.bin"):
+        (folder / name).write_bytes(b"0")
+    for name in ("openvino_model.bin", "openvino_model.xml"):
+        (folder / "1_Pooling" / name).write_bytes(b"0")
+    assert revised(folder) == first
+
+
+@needs_torch
+def test_the_weights_of_every_module_are_in_the_revision_a_linked_one_too(tmp_path):
+    folder = made(tmp_path / "linked", dense=True)
+    first = revised(folder)
+    (folder / "2_Dense").rename(tmp_path / "elsewhere")
+    (folder / "2_Dense").symlink_to(tmp_path / "elsewhere")
+    assert revised(folder) == first
+    weights = tmp_path / "elsewhere" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert revised(folder) != first
+
+
+@needs_torch
+def test_what_no_revision_would_name_is_refused(tmp_path):
+    folder = made(tmp_path / "partly", dense=True)
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(PluginError, match="is an adapter"):
+        revised(folder)
+    (folder / "adapter_config.json").unlink()
+    modules = json.loads((folder / "modules.json").read_text())
+    for path in ("../beside", ".hidden", "/elsewhere"):
+        modules[-1]["path"] = path
+        (folder / "modules.json").write_text(json.dumps(modules))
+        with pytest.raises(PluginError, match="a module in a hidden folder, or beside its own"):
+            revised(folder)
 
 
 @needs_torch
