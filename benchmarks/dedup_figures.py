@@ -31,8 +31,10 @@ def main() -> None:
     rows = [("work", "ours", "beside"), ("---", "---", "---")]
     rows.append(
         (
-            f"MinHash, {ours['docs']:,} documents of 2.6 KB from Parquet to pairs: µs of CPU a document; "
-            "share of the pairs found, of the drops right",
+            (
+                f"MinHash, {ours['docs']:,} documents of 2.6 KB from Parquet to pairs: µs of CPU a document; "
+                "share of the pairs found, of the drops right"
+            ),
             f"{_cost(ours)}, {ours['peak_mb'] / 1000:.1f} GB",
             "; ".join(f"{label} {_cost(minhash['peers'][name])}" for name, label in NAMES.items()),
         )
@@ -52,8 +54,10 @@ def main() -> None:
         (
             "Embedding 128 tokens by MiniLM: texts a CPU-second",
             f"{rate['bfloat16']:.0f} in bfloat16 at a cosine ≥ {cosine}, {rate['float32']:.0f} in float32",
-            f"sentence-transformers {rate['sentence_transformers']:.0f}, with its weights in bfloat16 "
-            f"{rate['sentence_transformers_bfloat16']:.0f}",
+            (
+                f"sentence-transformers {rate['sentence_transformers']:.0f}, with its weights in bfloat16 "
+                f"{rate['sentence_transformers_bfloat16']:.0f}"
+            ),
         )
     )
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
