@@ -28,6 +28,9 @@ from curate.keys import seed_for as seed_for
 from curate.keys import shares as shares
 from curate.keys import text_digests as text_digests
 from curate.licenses import strictest as strictest
+from curate.licenses.policies import LicensePolicy as LicensePolicy
+from curate.licenses.policies import allowed_licenses as allowed_licenses
+from curate.licenses.policies import forbidding_license as forbidding_license
 from curate.lines import MisfitError as MisfitError
 from curate.lines import as_text as as_text
 from curate.lines import json_frames as json_frames
@@ -39,6 +42,9 @@ from curate.lines import row_frames as row_frames
 from curate.lines import text_at as text_at
 from curate.markdown import to_markdown as to_markdown
 from curate.measure import measures as measures
+from curate.rankings import Candidates as Candidates
+from curate.rankings import Greedy as Greedy
+from curate.rankings import ranks as ranks
 from curate.record import SCHEMA as SCHEMA
 from curate.record import records as records
 from curate.shapes import WORK_KEYS as WORK_KEYS

@@ -34,12 +34,11 @@ def contaminate(eligible: Eligible, embedder: Embedder, store: Store, clock: Clo
 
     def make() -> tuple[pl.DataFrame, pl.DataFrame]:
         compared = [_Comparison.of(call, eligible) for call in calls]
-        for each in compared:
-            embedder.embed(each.call, each.texts, clock)
+        across = [each.vectors(embedder, clock) for each in compared]
         found, passes = [pl.DataFrame(schema=CONTAMINATION).with_columns(pl.lit(0, pl.UInt32).alias("pass"))], []
         with clock.stage("compare", eligible.ids.height * len(calls), "records") as watch:
-            for number, each in enumerate(compared):
-                rows, index = each.found(embedder)
+            for number, (each, vectors) in enumerate(zip(compared, across, strict=True)):
+                rows, index = each.found(vectors)
                 found.append(rows.with_columns(pl.lit(number, pl.UInt32).alias("pass")))
                 passes.append((number, each.call.use, each.call.on, index.comparisons, index.note))
                 watch.advance(eligible.ids.height)
@@ -81,13 +80,14 @@ class _Comparison:
         texts = Texts(count + len(records), read, references=count)
         return cls(call, references, eligible.ids["id"].sort(), texts, unused=_unused(every, said.height))
 
-    def found(self, embedder: Embedder) -> tuple[pl.DataFrame, Index]:
+    def vectors(self, embedder: Embedder, clock: Clock) -> Index | None:
+        """The index of a pass that compares vectors; None of one that compares texts."""
+        return embedder.across(self.call, self.texts, clock) if self.call.plugin.measure else None
+
+    def found(self, vectors: Index | None) -> tuple[pl.DataFrame, Index]:
         """For each record the reference that it is most similar to, if that is enough; and what found it."""
         call, count = self.call, self.references.height
-        if call.plugin.measure:
-            index = embedder.across(call, self.texts, count)
-        else:
-            index = call.plugin(self.texts, **call.parameters)
+        index = vectors or call.plugin(self.texts, **call.parameters)
         found: list[tuple[int, int, float]] = []
         for batch in batches([index], self.texts.sizes):
             for row in batch:

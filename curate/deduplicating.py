@@ -74,8 +74,8 @@ def _neighbours(
         ranked = eligible.ranked()
         ids = ranked.sort(*in_preference(eligible.pipeline.keep), "id", nulls_last=True)["id"]
         texts, stripped = _bare(placed(ids, partial(eligible.read, call.on)), call.strip_templates)
-        embedder.embed(call, texts, clock)
-        made = embedder.vectors(measure, texts)
+        with clock.stage(f"{measure} {call.on}", len(texts), "texts") as watch:
+            made = embedder.vectors(measure, texts, watch)
         with clock.stage("neighbours", len(made.rows), "vectors") as watch:
             found = call.plugin.function(made.vectors, **call.parameters)
             watch.advance(len(made.rows))
@@ -85,10 +85,7 @@ def _neighbours(
             pl.max_horizontal(one, other).alias("id_b"),
             pl.Series("similarity", found.similarity),
         )
-        beyond = (
-            f"{found.overflow:,} pairs were too many for their rows, and are not kept" if found.overflow else ""
-        )
-        note = "; ".join(filter(None, [found.searched, beyond, made.note, stripped]))
+        note = "; ".join(filter(None, [found.searched, made.note, stripped]))
         return pairs.match_to_schema(NEIGHBOURS).sort("id_a", "id_b"), pl.DataFrame({"note": [note]})
 
     return store.keyed([f"neighbours_{call.on}", f"neighbours_{call.on}_note"], key, make)

@@ -46,9 +46,9 @@ class Embedder:
         """The digest of all that shapes a vector but its text."""
         return measure_key(registry.get("measures", measure), self.pipeline.measures.get(measure, {}))
 
-    def vectors(self, measure: str, texts: Texts) -> Vectors:
+    def vectors(self, measure: str, texts: Texts, watch: Watch) -> Vectors:
         """The vectors of all texts; those that are not known yet are made."""
-        rows, found = self._measured(measure, texts, Watch())
+        rows, found = self._measured(measure, texts, watch)
         vectors, filled, cut = np.empty((0, 1), np.float32), 0, 0
         for piece in found:
             lengths = piece[_VECTOR].list.len()
@@ -94,17 +94,13 @@ class Embedder:
         measure = call.plugin.measure
         return [call.plain(), code(call.plugin.module), self.key(measure) if measure else None]
 
-    def embed(self, call: DedupCall, texts: Texts, clock: Clock) -> None:
-        """Make the vectors that a pass will ask for, in a stage that shows how far it is."""
-        if call.plugin.measure:
-            with clock.stage(f"{call.plugin.measure} {call.on}", len(texts), "texts") as watch:
-                self._measured(call.plugin.measure, texts, watch)
-
-    def across(self, call: DedupCall, texts: Texts, count: int) -> Index:
-        """The index of texts of which the first `count` are references, with which the others are compared."""
+    def across(self, call: DedupCall, texts: Texts, clock: Clock) -> Index:
+        """The index of texts of which the first are references, with which the others are compared."""
         from curate.dedup.neighbours import neighbours_of
 
-        made = self.vectors(call.plugin.measure, texts)
+        with clock.stage(f"{call.plugin.measure} {call.on}", len(texts), "texts") as watch:
+            made = self.vectors(call.plugin.measure, texts, watch)
+        count = texts.references
         references = made.rows < count
         threshold = call.parameters["threshold"]
         device = call.parameters.get("device", "auto")

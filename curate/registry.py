@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from curate.errors import CurateError, PluginError, nearest
 
-Kind = Literal["filters", "sources", "measures", "dedups", "exports"]
+Kind = Literal["filters", "sources", "measures", "dedups", "rankings", "exports"]
 
 # A folder given on the command line is imported as this package.
 LOCAL: Final = "curate_local"
@@ -32,6 +32,8 @@ _EXTRAS: Final = {
     "jinja2": "report",
     "altair": "report",
     "vl_convert": "report",
+    "tokenizers": "report",
+    "ipywidgets": "notebook",
     "torch": "embed",
     "sentence_transformers": "embed",
     "faiss": "embed",
@@ -100,6 +102,7 @@ def use_folders(wanted: Sequence[Path]) -> None:
     for loaded in [name for name in sys.modules if name == LOCAL or name.startswith(f"{LOCAL}.")]:
         del sys.modules[loaded]
     _modules.cache_clear()
+    _installed.cache_clear()
     invalidate_caches()
     if wanted:
         package = ModuleType(LOCAL)
@@ -150,6 +153,7 @@ def _class(kind: Kind) -> type:
         "sources": ("curate.intake", "Source"),
         "measures": ("curate.measure", "Measure"),
         "dedups": ("curate.dedup", "Method"),
+        "rankings": ("curate.rankings", "Ranking"),
         "exports": ("curate.export", "Exporter"),
     }[kind]
     found: type = getattr(import_module(module), name)
@@ -157,8 +161,13 @@ def _class(kind: Kind) -> type:
 
 
 def _packages(kind: Kind) -> list[str]:
-    found = sorted({point.value for point in entry_points(group=f"curate.{kind}")})
-    return [*found, LOCAL] if LOCAL in sys.modules else found
+    found = _installed(kind)
+    return [*found, LOCAL] if LOCAL in sys.modules else [*found]
+
+
+@cache
+def _installed(kind: Kind) -> tuple[str, ...]:
+    return tuple(sorted({point.value for point in entry_points(group=f"curate.{kind}")}))
 
 
 @cache

@@ -16,16 +16,16 @@ from rich.table import Table
 
 from curate.cli.options import PLUGINS
 
-_PLUGINS: Final = ("filters", "sources", "measures", "dedups", "exports")
+_PLUGINS: Final = ("filters", "sources", "measures", "dedups", "rankings", "exports")
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice([*_PLUGINS, "rankings", "presets"]), default="filters")
+@click.argument("what", type=click.Choice([*_PLUGINS, "presets"]), default="filters")
 @click.argument("name", required=False)
 @PLUGINS
 @click.option("--markdown", is_flag=True, help="Print a Markdown table, as the README shows.")
 def command(what: str, name: str | None, plugins: tuple[Path, ...], markdown: bool) -> None:
-    """List filters, sources, measures, dedups, exports, rankings or presets; all about one of them by its NAME."""
+    """List filters, sources, measures, dedups, rankings, exports or presets; all about one of them by its NAME."""
     from curate import registry
 
     registry.use_folders(plugins)
@@ -131,13 +131,9 @@ def presets() -> list[tuple[str, str]]:
 
 def _listed(what: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     from curate import registry
-    from curate.selection import rankings
-    from curate.verdict import summary
 
     if what == "presets":
         return ("preset", "what it makes"), [(f"`{name}`", line) for name, line in presets()]
-    if what == "rankings":
-        return ("prefer", "order"), [(f"`{name}`", summary(rankings.ranking(name))) for name in rankings.names()]
     kind: Any = what
     found = [(name, registry.get(kind, name)) for name in registry.names(kind)]
     if what == "sources":

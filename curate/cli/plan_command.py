@@ -58,7 +58,8 @@ def command(pipeline: Path, plugins: tuple[Path, ...], without: tuple[str, ...],
             _step(console, f"  {note}")
     for quota in resolved.quotas:
         take = "all" if quota.take is None else f"{quota.take:,}"
-        _step(console, f"draw {take} from {quota.source} for {quota.split} ({quota.name}), by {quota.prefer}")
+        order = escape(_call(quota.order, quota.order_parameters))
+        _step(console, f"draw {take} from {quota.source} for {quota.split} ({quota.name}), by {order}")
     for export in resolved.exports:
         _step(console, f"write {escape(_call(export.use, export.parameters))}")
     estimate = planned.estimate

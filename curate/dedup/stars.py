@@ -74,7 +74,7 @@ class Pass:
 
 def check(passes: Sequence[Pass], keep: Sequence[str]) -> None:
     """Raise the `PipelineError` that `with_text` or `decide` would raise, without any data."""
-    _check_texts([each.on for each in passes])
+    check_texts([each.on for each in passes])
     in_preference(keep)
     for each in passes:
         each.method(np.empty((0, 1), np.float32) if each.method.measure else [], **each.parameters)
@@ -104,7 +104,7 @@ def with_text(records: pl.LazyFrame, on: str) -> pl.LazyFrame:
 
     Raises `PipelineError` for a text that there is not.
     """
-    _check_texts([on])
+    check_texts([on])
     if on == MESSAGE:
         subject = message()
     elif on == MESSAGES:
@@ -213,12 +213,13 @@ def _columns(rows: pl.DataFrame, on: str) -> Iterator[pl.DataFrame]:
     yield rows.select("id", pl.col(f"on:{on}").alias("text"))
 
 
-def _check_texts(on: Sequence[str]) -> None:
+def check_texts(on: Sequence[str], *, where: str = "[[dedup]], key on") -> None:
+    """Raise `PipelineError` for a text that `with_text` does not know."""
     for name in on:
         if name not in {*FIELDS, MESSAGE, MESSAGES, PAIR, LINKS}:
             raise PipelineError(
-                f"there is no text {name!r} to look for duplicates on",
-                where="[[dedup]], key on",
+                f"records have no text {name!r}",
+                where=where,
                 next=nearest(name, [*FIELDS, MESSAGE, MESSAGES, PAIR]),
             )
 

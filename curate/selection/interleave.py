@@ -8,12 +8,14 @@ divides by c + 1), one seat at a time: so every prefix of the line has the domai
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from curate.rankings import Greedy
 
 Integers = npt.NDArray[np.int64]
 
@@ -43,6 +45,49 @@ def interleaved(
         return order[np.argsort(-priority, kind="stable")], {}
     line, passed_by = _walk(priority, starts, sizes, [(binding[name], most) for name, (_, most) in caps.items()])
     return order[line], {name: order[passed] for name, passed in zip(caps, passed_by, strict=True)}
+
+
+def greedily(
+    domains: Integers,
+    order: Greedy,
+    *,
+    most: int | None,
+    temperature: float = 1.0,
+    caps: Mapping[str, tuple[Integers, int]],
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[Integers, dict[str, Integers]]:
+    """The first `most` positions in line under a greedy order, and those that each cap passes by; None: all.
+
+    As `interleaved`: the same domain comes next, and which of its records depends on all that are in line.
+    """
+    different, sizes = np.unique(domains, return_counts=True)
+    weights = _weights(sizes, temperature).tolist()
+    queue = [(-weight, domain) for domain, weight in enumerate(weights)]
+    heapq.heapify(queue)
+    drawn = [0] * len(queue)
+    limits = [(name, of.tolist(), [0] * (int(of.max(initial=0)) + 1), cap) for name, (of, cap) in caps.items()]
+    passed_by: dict[str, list[int]] = {name: [] for name in caps}
+    line: list[int] = []
+    while queue and (most is None or len(line) < most):
+        domain = queue[0][1]
+        row = order.best(int(different[domain]))
+        if row is None:
+            heapq.heappop(queue)
+            continue
+        full = next((name for name, of, held, cap in limits if of[row] and held[of[row]] >= cap), None)
+        if full is not None:
+            passed_by[full].append(row)
+            continue
+        for _, of, held, _ in limits:
+            held[of[row]] += 1
+        order.take(row)
+        line.append(row)
+        drawn[domain] += 1
+        heapq.heapreplace(queue, (-weights[domain] / (2 * drawn[domain] + 1), domain))
+        progress(1)
+    return np.array(line, dtype=np.int64), {
+        name: np.array(rows, dtype=np.int64) for name, rows in passed_by.items()
+    }
 
 
 def _by_domain(domains: Integers, keys: pl.Series) -> Integers:

@@ -12,22 +12,30 @@ drawn, so what `take = 1000` draws is part of what `take = 6000` draws.
   higher τ flattens them, as LIMA's τ = 3 did for Stack Exchange (arXiv 2305.11206, §2.1). Rounded shares
   would not nest: with one more to take, a domain may get one less.
 - `at_most` caps how many records of one author, thread, … a quota's line may hold; the rest are passed by.
+- What is `together`, near-duplicates of one another, goes into one split, as a thread does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from curate import registry
 from curate.errors import PipelineError, nearest
 from curate.keys import seed_for
 from curate.pipeline import Quota
-from curate.selection.interleave import Integers, codes, interleaved
-from curate.selection.rankings import ranking
+from curate.rankings import Candidates, Greedy
+from curate.selection.interleave import Integers, codes, greedily, interleaved
+from curate.selection.together import components
 from curate.tables import PICKS
+from curate.vectors import Floats
+
+# The vectors of records, by their ids, of a measure of one text: shape (n, d), zeros where there is no text.
+VectorsOf = Callable[[str, str, pl.Series], Floats]
 
 # One row a record that no earlier stage stopped. `author` is the response's, `chars` the response's length in
 # characters. More columns of text or truth may be added, and named by `where`, `by` and `at_most`.
@@ -74,7 +82,7 @@ def check_quotas(quotas: Sequence[Quota], columns: Iterable[str] | None = None) 
             if column not in columns:
                 what = f"`{key}` names a column that a quota cannot go by: {column!r}"
                 raise PipelineError(what, where=f"quota {name!r}", next=nearest(column, columns))
-        ranking(quota.prefer, where=f"quota {name!r}, prefer")
+        registry.get("rankings", quota.order)
         if not 1 <= quota.temperature < float("inf"):
             what = f"a temperature must be a number from 1 up, not {quota.temperature}"
             raise PipelineError(
@@ -95,21 +103,33 @@ def matches(quota: Quota) -> pl.Expr:
     return pl.all_horizontal(conditions)
 
 
-def draw_quotas(eligible: pl.DataFrame, quotas: Sequence[Quota], *, seed: int) -> pl.DataFrame:
+def draw_quotas(
+    eligible: pl.DataFrame,
+    quotas: Sequence[Quota],
+    *,
+    seed: int,
+    together: pl.DataFrame | None = None,
+    vectors_of: VectorsOf | None = None,
+) -> pl.DataFrame:
     """Say of every eligible record which quota drew it, or why none did.
 
     Takes `eligible` with the columns of `ELIGIBLE` in any order of rows, and returns `PICKS`, sorted by id. A
     record that was not drawn has no split; `quota` is then the first that it matched, `rank` its place in
-    that quota's line if it stood in it, and `why` names what each quota that it matched had against it.
+    that quota's line if it stood in it, and `why` names what each quota that it matched had against it. A greedy
+    order makes no longer line than is drawn. `together` has pairs of ids, `id_a` and `id_b`, that must not be in
+    two splits; ids of records that are not eligible may link those that are. `vectors_of` is asked by orders that
+    look at vectors.
 
     Raises `PipelineError` for what `check_quotas` refuses.
     """
     check_quotas(quotas, nameable(eligible.schema))
     rows = eligible.sort("id")
     threads = codes(rows.select(pl.col("thread").fill_null(pl.col("id"))).to_series())
+    joined = components(rows["id"], threads, together)
     prompt_only = rows["prompt_only"].to_numpy()
     outcome = _Outcome(len(rows))
-    closed_by = np.full(len(rows) + 1, -1)  # a thread's code → the split, in drawing order, that drew from it
+    # A thread's code, and that of what hangs together, → the split, in drawing order, that drew from it.
+    thread_in, joined_in = (np.full(len(rows) + 1, -1) for _ in range(2))
 
     for index in sorted(range(len(quotas)), key=lambda index: DRAWING_ORDER.index(quotas[index].split)):
         quota = quotas[index]
@@ -118,23 +138,32 @@ def draw_quotas(eligible: pl.DataFrame, quotas: Sequence[Quota], *, seed: int) -
         here = np.flatnonzero(wanted & (outcome.drawn_by < 0))
         outcome.match(here, index)
 
-        closed = closed_by[threads[here]]
+        closed = joined_in[joined[here]]
         for other in range(split):
-            outcome.refuse(here[closed == other], f"thread is in {DRAWING_ORDER[other]}")
+            elsewhere = here[closed == other]
+            own = thread_in[threads[elsewhere]] == other
+            outcome.refuse(elsewhere[own], f"thread is in {DRAWING_ORDER[other]}")
+            outcome.refuse(elsewhere[~own], f"what it is like is in {DRAWING_ORDER[other]}")
         here = here[(closed < 0) | (closed == split)]
         if quota.split == "train":
             outcome.refuse(here[prompt_only[here]], _PROMPT_ONLY)
             here = here[~prompt_only[here]]
 
-        line, capped = _line(rows[here], quota, seed_for(seed, f"select.{quota.source}"))
+        line, passed = _line(rows[here], quota, seed_for(seed, f"select.{quota.source}"), vectors_of)
         line = here[line]
         taken = line[: quota.take]
         outcome.rank(line, index)
         outcome.draw(taken, index)
         outcome.refuse(line[len(taken) :], f"quota {quota.name} is full")
-        for column, passed_by in capped.items():
-            outcome.refuse(here[passed_by], f"at most {quota.at_most[column]} of {column}")
-        closed_by[threads[taken]] = split
+        for why, some in passed.items():
+            outcome.refuse(here[some], why)
+        if quota.take is not None and len(taken) == quota.take:
+            ahead = np.zeros(len(rows), dtype=bool)
+            ahead[line] = True
+            for some in passed.values():
+                ahead[here[some]] = True
+            outcome.refuse(here[~ahead[here]], f"quota {quota.name} is full")
+        thread_in[threads[taken]] = joined_in[joined[taken]] = split
 
     return outcome.picks(rows["id"], quotas)
 
@@ -183,14 +212,34 @@ class _Outcome:
         ).cast(PICKS)
 
 
-def _line(eligible: pl.DataFrame, quota: Quota, seed: int) -> tuple[Integers, dict[str, Integers]]:
-    """Positions among the eligible records in the order of the line, and by column those that a cap passes by."""
-    return interleaved(
-        np.zeros(len(eligible), dtype=np.int64) if quota.by is None else codes(eligible[quota.by]),
-        ranking(quota.prefer)(eligible, seed),
-        temperature=quota.temperature,
-        caps={column: (codes(eligible[column]), most) for column, most in quota.at_most.items()},
-    )
+def _line(
+    eligible: pl.DataFrame, quota: Quota, seed: int, vectors_of: VectorsOf | None
+) -> tuple[Integers, dict[str, Integers]]:
+    """Positions among the eligible records in the order of the line, and those that are passed by, by why."""
+    domains = np.zeros(len(eligible), dtype=np.int64) if quota.by is None else codes(eligible[quota.by])
+    caps = {column: (codes(eligible[column]), most) for column, most in quota.at_most.items()}
+    order = order_of(quota.order, quota.order_parameters, Candidates(eligible, seed, domains), vectors_of)
+    if isinstance(order, Greedy):
+        line, capped = greedily(domains, order, most=quota.take, temperature=quota.temperature, caps=caps)
+    else:
+        line, capped = interleaved(domains, order, temperature=quota.temperature, caps=caps)
+    passed = {f"at most {quota.at_most[column]} of {column}": rows for column, rows in capped.items()}
+    if isinstance(order, Greedy):
+        passed |= {why: np.array(rows, dtype=np.int64) for why, rows in order.refused.items()}
+    return line, passed
+
+
+def order_of(
+    name: str, parameters: Mapping[str, Any], candidates: Candidates, vectors_of: VectorsOf | None
+) -> pl.Series | Greedy:
+    """The order of that name over the candidates, with the vectors that it asks for."""
+    ranking = registry.get("rankings", name)
+    if ranking.measure:
+        if vectors_of is None:
+            raise PipelineError(f"the order {name!r} needs vectors, and there are none", next="run a pipeline")
+        on = parameters.get("on", ranking.text)
+        candidates = replace(candidates, vectors=vectors_of(ranking.measure, on, candidates.rows["id"]))
+    return ranking(candidates, **parameters)  # type: ignore[no-any-return]
 
 
 def _known(numbers: Integers) -> pl.Series:

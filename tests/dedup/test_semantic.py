@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import polars as pl
 import pytest
 
 import curate
-from curate import registry
 from curate.dedup import finds
 from curate.dedup.neighbours import CAP
 from curate.dedup.semantic import Joined, semantic
@@ -70,31 +68,6 @@ def test_a_method_on_vectors_has_a_floor_and_a_threshold():
         finds(measure="embedding")(near)
 
 
-@pytest.fixture
-def embedded(monkeypatch):
-    """An embedding of two dimensions: the angle is the number in the text."""
-    measure = registry.get("measures", "embedding")
-    asked = []
-
-    def angles(texts, **_parameters):
-        asked.extend(texts)
-        made = [np.deg2rad(float(text.split()[-1])) for text in texts]
-        vectors = [[float(np.cos(angle)), float(np.sin(angle))] for angle in made]
-        return pl.DataFrame(
-            {"vector": vectors, "tokens": [1] * len(texts), "cut": [text.startswith("long") for text in texts]},
-            schema=dict(measure.schema),
-        )
-
-    fields = {"function": angles, "revision": "angles", "resolved": None}
-    for name, value in fields.items():
-        if name == "resolved":
-            monkeypatch.setattr(type(measure), name, lambda _self, given: dict(given))
-        else:
-            object.__setattr__(measure, name, value)
-    yield asked
-    registry.use_folders([])
-
-
 PIPELINE = """
 name = "s"
 [[source]]
@@ -126,22 +99,21 @@ def dropped(made):
     return sorted(drops.join(records, on="id")["prompt"])
 
 
-@pytest.mark.usefixtures("restored")
-def test_another_threshold_computes_nothing_again(tmp_path, embedded, monkeypatch):
+def test_another_threshold_computes_nothing_again(tmp_path, embedded):
     write(tmp_path, [0, 5, 20, 90])
     first = run(tmp_path)
     assert dropped(first) == ["turn by 5"]
     assert "all 6 pairs" in first.table("passes").collect()["note"].item()
     assert sorted(set(embedded)) == ["turn by 0", "turn by 20", "turn by 5", "turn by 90"]
     embedded.clear()
-    monkeypatch.setattr("curate.embedding.Embedder.vectors", None)
-    assert dropped(run(tmp_path, 0.9)) == ["turn by 20", "turn by 5"]
+    again = run(tmp_path, 0.9)
+    assert dropped(again) == ["turn by 20", "turn by 5"]
     assert embedded == []
+    assert again.manifest["parts"]["neighbours_prompt"]["made"] == 0
     pairs = first.table("neighbours_prompt").collect()
     assert sorted(pairs["similarity"].round(3)) == [0.94, 0.966, 0.996]
 
 
-@pytest.mark.usefixtures("restored")
 def test_texts_that_were_cut_are_counted_in_the_note(tmp_path, embedded):
     write(tmp_path, [0, 5])
     rows = (tmp_path / "rows.jsonl").read_text().replace("turn by 5", "long 5")
@@ -151,7 +123,7 @@ def test_texts_that_were_cut_are_counted_in_the_note(tmp_path, embedded):
     assert embedded
 
 
-@pytest.mark.usefixtures("restored", "embedded")
+@pytest.mark.usefixtures("embedded")
 def test_another_set_is_compared_by_meaning(tmp_path):
     write(tmp_path, [0, 5, 50])
     (tmp_path / "asked.txt").write_text("turn by 52\n")
@@ -160,13 +132,3 @@ def test_another_set_is_compared_by_meaning(tmp_path):
     assert found["text"].to_list() == ["turn by 52"]
     assert found["similarity"].item() == pytest.approx(np.cos(np.deg2rad(2)))
     assert dropped(made) == ["turn by 5"]
-
-
-@pytest.fixture
-def restored():
-    """The measure as it was."""
-    measure = registry.get("measures", "embedding")
-    before = dict(vars(measure))
-    yield
-    for name, value in before.items():
-        object.__setattr__(measure, name, value)
