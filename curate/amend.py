@@ -29,7 +29,7 @@ from curate.tables import AMENDMENTS, HAND, INTAKE
 TABLE: Final = "records"
 
 _EDIT: Final = 'an edit is {"id": …, "field": …, "text": …, "why": …}, and `text` may be null'
-_EDITABLE: Final = ("prompt", "context", "response", "system")
+EDITABLE: Final = ("prompt", "context", "response", "system")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def read_edits(file: Path | None) -> list[Edit]:
             raise PipelineError(f"a line is no edit: {error}", where=where, next=_EDIT) from None
         if not all(isinstance(value, str) for value in (edit.id, edit.field, edit.why, edit.text or "")):
             raise PipelineError("a line is no edit: its values are not all texts", where=where, next=_EDIT)
-        if edit.field not in _EDITABLE:
+        if edit.field not in EDITABLE:
             raise PipelineError(
-                f"no edit can be made to {edit.field!r}", where=where, next=nearest(edit.field, _EDITABLE)
+                f"no edit can be made to {edit.field!r}", where=where, next=nearest(edit.field, EDITABLE)
             )
         edits[edit.id, edit.field] = edit
     return [edits[key] for key in sorted(edits)]

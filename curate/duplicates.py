@@ -345,7 +345,8 @@ _LEFT: Final = " style='text-align:left'"
 
 
 def _html_table(caption: str, frame: pl.DataFrame) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
+    lefts = [_LEFT if dtype == pl.String else "" for dtype in frame.dtypes]
+    head = "".join(f"<th{left}>{escape(name)}</th>" for name, left in zip(frame.columns, lefts, strict=True))
     rows = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in frame.iter_rows())
     return f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{rows}</table>"
 

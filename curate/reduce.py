@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,8 @@ from curate.addresses import variants
 from curate.errors import PipelineError
 from curate.fingerprint import code
 from curate.keys import digest, mix, seed_for
-from curate.pipeline import Pipeline
-from curate.selection.quotas import draw_quotas
 from curate.store import MAX_PART_ROWS, Store, Table
-from curate.tables import EXCLUSIONS, LEDGER
+from curate.tables import DECIDED, EXCLUSIONS, LEDGER
 
 
 def read_takedown(file: Path | None) -> list[str]:
@@ -32,8 +30,13 @@ def read_takedown(file: Path | None) -> list[str]:
     return sorted({line.strip() for line in lines if line.strip() and not line.strip().startswith("#")})
 
 
-def exclude(records: Table, takedown: list[str], sample: int | None) -> tuple[pl.DataFrame, list[str]]:
-    """The records that a takedown entry names or a sample leaves out, and the entries that name none."""
+def exclude(
+    records: Table, takedown: list[str], rejected: Mapping[str, str], sample: int | None
+) -> tuple[pl.DataFrame, list[str]]:
+    """The records that a takedown entry names, a decision rejects or a sample leaves out, and the unmet entries.
+
+    `rejected` says of ids why somebody decided against them.
+    """
     scan = records.scan()
     found, met = [], set()
     if takedown:
@@ -45,6 +48,8 @@ def exclude(records: Table, takedown: list[str], sample: int | None) -> tuple[pl
         hits = hits.with_columns(pl.col("entry").replace(meant)).sort("id", "entry")
         met = set(hits["entry"])
         found.append(hits)
+    decided = [(id, f"{DECIDED}: {why}") for id, why in sorted(rejected.items())]
+    found.append(pl.DataFrame(decided, schema=EXCLUSIONS, orient="row"))
     if sample is not None:
         drawn = scan.select("id", "source", "draw").collect()
         drawn = drawn.with_columns(mix(drawn["draw"], seed_for(0, "sample")).alias("draw"))
@@ -55,26 +60,14 @@ def exclude(records: Table, takedown: list[str], sample: int | None) -> tuple[pl
     return every.sort("id"), [entry for entry in takedown if entry not in met]
 
 
-def standing(verdicts: Table, measured: Table, exclusions: pl.DataFrame) -> pl.DataFrame:
-    """The ids of the records that nothing has ruled out so far, sorted."""
-    clean = pl.col("reasons").list.len() == 0
+def standing(
+    verdicts: Table, measured: Table, exclusions: pl.DataFrame, accepted: Collection[str] = ()
+) -> pl.DataFrame:
+    """The ids of the records that nothing has ruled out so far, sorted; against those accepted no rule counts."""
+    clean = (pl.col("reasons").list.len() == 0) | pl.col("id").is_in(list(accepted))
     ids = verdicts.scan().filter(clean).select("id").collect()
     fallen = measured.scan().filter(~clean).select("id").collect()
     return ids.join(fallen, on="id", how="anti").join(exclusions.select("id"), on="id", how="anti").sort("id")
-
-
-def select(records: Table, ids: pl.DataFrame, duplicates: Table, pipeline: Pipeline, store: Store) -> Table:
-    """The table `picks`: where each eligible record stood in line, and whether it was drawn."""
-    kept = ids.join(duplicates.scan().select("id").collect(), on="id", how="anti")
-    quotas = [quota.model_dump(mode="json") for quota in pipeline.quotas]
-    key = digest("picks", records.key, kept["id"].to_list(), quotas, pipeline.seed, code("curate.reduce"))
-
-    def make() -> list[pl.DataFrame]:
-        scan = of(records.scan(), kept).select(candidate_columns())
-        return [draw_quotas(scan.collect().sort("id"), pipeline.quotas, seed=pipeline.seed)]
-
-    (picks,) = store.keyed(["picks"], key, make)
-    return picks
 
 
 def of(records: pl.LazyFrame, ids: pl.DataFrame) -> pl.LazyFrame:
@@ -83,41 +76,22 @@ def of(records: pl.LazyFrame, ids: pl.DataFrame) -> pl.LazyFrame:
     return records.filter(pl.col("id").is_in(ids["id"].implode()))
 
 
-def candidate_columns() -> list[pl.Expr]:
-    """What quotas may ask of a record."""
-    of_response = pl.element().filter(pl.element().struct.field("part").str.contains("response"))
-    author = pl.col("works").list.eval(of_response.struct.field("author")).list.first()
-    return [
-        *(pl.col(name) for name in ("id", "source", "domain", "group", "thread")),
-        author.alias("author"),
-        *(pl.col(name) for name in ("license", "score", "position", "draw")),
-        pl.col("response").is_null().alias("prompt_only"),
-        pl.col("response").str.len_chars().fill_null(0).alias("chars"),
-    ]
-
-
-def candidates(tables: dict[str, Table]) -> pl.DataFrame:
-    """All records with what quotas may ask of them, the state each ended in, and all reasons against it."""
-    said = [tables[name].scan().select("id", "reasons") for name in ("verdicts", "verdicts_measured")]
-    reasons = pl.concat(said).explode("reasons", empty_as_null=True).drop_nulls("reasons")
-    reasons = reasons.group_by("id").agg("reasons")
-    frame = tables["records"].scan().select(candidate_columns())
-    frame = frame.join(tables["ledger"].scan().select("id", "state"), on="id", how="left")
-    frame = frame.join(reasons, on="id", how="left").with_columns(pl.col("reasons").fill_null([]))
-    return frame.collect().sort("id")
-
-
-def settle(tables: dict[str, Table], exclusions: pl.DataFrame, store: Store) -> Table:
-    """The ledger: every record in exactly one state."""
+def settle(
+    tables: dict[str, Table], exclusions: pl.DataFrame, store: Store, accepted: Collection[str] = ()
+) -> Table:
+    """The ledger: every record in exactly one state; those accepted are rejected by no rule."""
     names = ("records", "verdicts", "verdicts_measured", "contamination", "duplicates", "picks")
-    key = digest("ledger", [tables[name].key for name in names], exclusions.rows(), code("curate.reduce"))
-    (ledger,) = store.keyed(["ledger"], key, lambda: [_ledger(tables, exclusions)])
+    key = digest(
+        "ledger", [tables[name].key for name in names], exclusions.rows(), sorted(accepted), code(__name__)
+    )
+    (ledger,) = store.keyed(["ledger"], key, lambda: [_ledger(tables, exclusions, accepted)])
     return ledger
 
 
-def _ledger(tables: dict[str, Table], exclusions: pl.DataFrame) -> pl.DataFrame:
+def _ledger(tables: dict[str, Table], exclusions: pl.DataFrame, accepted: Collection[str]) -> pl.DataFrame:
     def said(name: str, by: str) -> pl.LazyFrame:
-        return tables[name].scan().select("id", pl.col("reasons").alias(by))
+        against = tables[name].scan().filter(~pl.col("id").is_in(list(accepted)))
+        return against.select("id", pl.col("reasons").alias(by))
 
     joined = tables["records"].scan().select("id", "source")
     for other in (

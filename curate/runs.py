@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from curate.diff import Difference, difference
 from curate.duplicates import Duplicates, duplicates_of
 from curate.engine import cores
 from curate.errors import PipelineError, ReproducibilityError, nearest
+from curate.explore import SIZE, Explorer, Page, asked
 from curate.fingerprint import forget
 from curate.inputs import DigestCache
 from curate.judge import on_measures, on_text, verdict_schema
@@ -28,8 +28,13 @@ from curate.masking import mask_of
 from curate.pipeline import SPLITS, Pipeline
 from curate.reduce import in_order
 from curate.resolve import read_pipeline
-from curate.selection.quotas import check_quotas
+from curate.review import Reviewer
+from curate.run_charts import Drawing, chart, charts
+from curate.run_display import controls, report_of, run_html
+from curate.selecting import check_selection
+from curate.shown import Shown, read_shown
 from curate.store import read_json, scan, sweep
+from curate.tuning import Tuning, tuning
 from curate.watch import Clock, Watch
 from curate.why import Explanation, explain
 from curate.work import Work
@@ -100,6 +105,65 @@ class Run:
         """Why a record, given by its id or address, is in or out."""
         return explain(self.table, self.manifest, wanted)
 
+    def record(self, id: str) -> Shown:
+        """One record as a person reads it: the conversation, how it ended, what rules found, and whose it is."""
+        return read_shown(self, [id])[0]
+
+    @cached_property
+    def explorer(self) -> Explorer:
+        """The records to be asked for, page by page."""
+        return Explorer(self)
+
+    def find(self, *, page: int = 1, size: int = SIZE, **query: Any) -> Page:
+        """A page of the records that fit a query; see `curate.explore.Query` for what can be asked."""
+        return self.explorer.page(asked(query), page, size=size)
+
+    def explore(self, *, size: int = SIZE, decisions: str | Path | None = None, by: str = "", **query: Any) -> Any:
+        """The records in Jupyter, to be paged through, filtered and searched; it begins with a query.
+
+        With a file of `decisions`, records can be accepted, rejected and edited there.
+
+        Raises `PluginError` without ipywidgets; `find` needs none.
+        """
+        from curate.explore_widget import browser
+
+        reviewer = None if decisions is None else Reviewer(self, Path(decisions), by)
+        return browser(self.explorer, asked(query), size=size, reviewer=reviewer)
+
+    def rule(self, name: str, *, source: str | None = None) -> Tuning:
+        """A rule on numbers: what it would reject at other limits, told from what it found in this run."""
+        return tuning(self, name, source)
+
+    def tune(self, name: str, *, source: str | None = None) -> Any:
+        """A rule on numbers in Jupyter, with its limit on a slider.
+
+        Raises `PluginError` without ipywidgets; `rule` needs none.
+        """
+        from curate.tuning_widget import slider
+
+        return slider(self.rule(name, source=source))
+
+    def review(self, file: str | Path, *, by: str) -> Reviewer:
+        """Somebody who accepts, rejects and edits records, into a file of decisions for the next run to replay."""
+        return Reviewer(self, Path(file), by)
+
+    def chart(self, name: str) -> Drawing:
+        """A chart of the report, to be shown in a notebook; `charts` names those that the run has.
+
+        Its attribute `chart` is the Altair chart.
+        """
+        return chart(self.numbers, name)
+
+    @property
+    def charts(self) -> list[str]:
+        """The charts that `chart` can make of this run."""
+        return charts(self.numbers)
+
+    @property
+    def controls(self) -> pl.DataFrame:
+        """The selection beside chance and length, a row a metric; see `curate.run_display.controls`."""
+        return controls(self.numbers)
+
     def diff(self, other: Run) -> Difference:
         """What differs between this run and another: records by state and reason, and settings."""
         return difference(self, other)
@@ -115,16 +179,10 @@ class Run:
     def __repr__(self) -> str:
         counts = self.ledger.group_by("state").len().collect().sort("state")
         states = ", ".join(f"{count:,} {state}" for state, count in counts.iter_rows())
-        return f"Run {self.name!r}: {states or 'no records'}\n  {self.path / min(self.manifest['reports'])}"
+        return f"Run {self.name!r}: {states or 'no records'}\n  {report_of(self)}"
 
     def _repr_html_(self) -> str:
-        counts = self.ledger.group_by("source", "state").len().collect().sort("source", "state")
-        rows = "".join(
-            f"<tr><td>{escape(source)}</td><td>{state}</td><td style='text-align:right'>{count:,}</td></tr>"
-            for source, state, count in counts.iter_rows()
-        )
-        head = "<tr><th>source</th><th>ended as</th><th>records</th></tr>"
-        return f"<table><caption>{escape(self.name)}: {escape(str(self.path))}</caption>{head}{rows}</table>"
+        return run_html(self, self.numbers)
 
 
 def load(path: str | Path) -> Run:
@@ -140,7 +198,7 @@ def prepare(pipeline: str | Path, *, plugins: Iterable[str | Path] = (), without
     registry.use_folders([Path(folder) for folder in plugins])
     forget()
     read = read_pipeline(Path(pipeline), without=tuple(without))
-    check_quotas(read.quotas)
+    check_selection(read)
     check_passes(read)
     for rules_of in (on_text, on_measures):
         verdict_schema(read, rules_of)  # every rule is built and typed once, on an empty frame

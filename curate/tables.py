@@ -62,7 +62,13 @@ EVIDENCE: Final = pl.Schema({"id": pl.String(), "unknown": pl.List(pl.String())}
 # order, as `rule` or `rule:unknown`. `verdicts_measured` has the same shape, for the rules on measures.
 VERDICTS: Final = pl.Schema({"id": pl.String(), "source": pl.String(), "reasons": pl.List(pl.String())})
 
-# One row for each record named in the takedown list, by which of its entries.
+# How the entry of an exclusion begins that somebody decided.
+DECIDED: Final = "decision"
+# One row for each decision that holds; of one record, at most one to accept or reject, and one edit a field.
+DECISIONS: Final = pl.Schema(
+    {"id": pl.String(), "decision": pl.String(), "field": pl.String(), "why": pl.String(), "by": pl.String()}
+)
+# One row for each record that is excluded: by which entry of the takedown list, which decision, or a sample.
 EXCLUSIONS: Final = pl.Schema({"id": pl.String(), "entry": pl.String()})
 
 # One row for each pair of a dropped and a kept record whose similarity reaches the threshold; id_a < id_b.

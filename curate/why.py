@@ -10,6 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from curate.addresses import variants
+from curate.chat import Turn, chat, rows_html, turns_of
 from curate.errors import CurateError, nearest
 from curate.record import message
 from curate.twins import twins
@@ -20,21 +21,18 @@ _CHANGE: Final = 48  # the same of a change, on either side
 
 @dataclass(frozen=True)
 class Explanation:
-    """The chain of one record: its id, its end, and a line for each step."""
+    """The chain of one record: its id, its end, and a line for each step; and the conversation itself."""
 
     id: str
     state: str
     steps: tuple[tuple[str, str], ...]
+    turns: tuple[Turn, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join([self.id, *(f"  {step:<10}{line}" for step, line in self.steps)])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(s)}</th><td style='text-align:left'>{escape(line)}</td></tr>"
-            for s, line in self.steps
-        )
-        return f"<table><caption>{escape(self.id)}</caption>{rows}</table>"
+        return f"<p><strong><bdi>{escape(self.id)}</bdi></strong></p>{chat(self.turns)}{rows_html(self.steps)}"
 
 
 def explain(table: Callable[[str], pl.LazyFrame], manifest: Mapping[str, Any], wanted: str) -> Explanation:
@@ -49,13 +47,16 @@ def explain(table: Callable[[str], pl.LazyFrame], manifest: Mapping[str, Any], w
     steps = [*_read(record), *_amended(table, id)]
     for name, label in (("verdicts", "judged"), ("verdicts_measured", "measured")):
         steps += _judged(row[name], facts["rules"], record["source"], label)
+    decided = _decided(table, manifest, id)
+    steps += decided
     steps += twins(table, manifest, id)
     if row["picks"]:
         steps.append(("drawn", _picked(row["picks"])))
     detail = f": {ledger['detail']}" if ledger["detail"] else ""
     steps.append(("end", f"{ledger['state']}{detail}"))
-    steps += _way_back(row, facts["rules"])
-    return Explanation(id, ledger["state"], tuple(steps))
+    if not decided:
+        steps += _way_back(row, facts["rules"])
+    return Explanation(id, ledger["state"], tuple(steps), turns_of(record))
 
 
 def _find(table: Callable[[str], pl.LazyFrame], wanted: str) -> dict[str, Any]:
@@ -98,6 +99,15 @@ def _amended(table: Callable[[str], pl.LazyFrame], id: str) -> list[tuple[str, s
     return [("amended", f"{each['field']}, by {each['by']}: {each['why']}, {_change(each)}") for each in changes]
 
 
+def _decided(table: Callable[[str], pl.LazyFrame], manifest: Mapping[str, Any], id: str) -> list[tuple[str, str]]:
+    """What somebody decided about the record; edits stand among the amendments."""
+    if "decisions" not in manifest["tables"]:  # runs of before have none
+        return []
+    said = table("decisions").filter(pl.col("id") == id, pl.col("decision") != "edit").collect().to_dicts()
+    in_words = {"accept": "accepted, whatever the rules say,", "reject": "rejected"}
+    return [("decided", f"{in_words[each['decision']]} by {each['by']}: {each['why']}") for each in said]
+
+
 def _change(amendment: dict[str, Any]) -> str:
     """What an amendment took out of a text, and what it put in, from the first change to the last."""
     before, after = amendment["before"] or "", amendment["after"] or ""
@@ -133,23 +143,24 @@ def _judged(
         evidence = verdict[name]
         rejected = name in verdict["reasons"]
         if f"{name}:unknown" in verdict["reasons"]:
-            said = "its value is not known → rejects"
+            told = "its value is not known → rejects"
         elif evidence is None:
-            said = "nothing found" if rule["sense"] == "present" else "does not apply"
+            told = "nothing found" if rule["sense"] == "present" else "does not apply"
         else:
-            said = f"{_value(evidence)} {_against(rule, source)}" + (" → rejects" if rejected else "")
+            told = f"{said(evidence)} {against(rule, source)}" + (" → rejects" if rejected else "")
         lifted = "; the rule is lifted" if rule.get("lifted") else ""
-        steps.append((label, f"{name}: {said}{lifted}"))
+        steps.append((label, f"{name}: {told}{lifted}"))
     return steps
 
 
-def _against(rule: dict[str, Any], source: str) -> str:
+def against(rule: Mapping[str, Any], source: str) -> str:
+    """What the evidence of a rule is held against, for records of a source."""
     limit = rule["limit"].get(source)
     match rule["sense"]:
         case "below":
-            return f"against at least {_value(limit)}"
+            return f"against at least {said(limit)}"
         case "above":
-            return f"against at most {_value(limit)}"
+            return f"against at most {said(limit)}"
         case "outside":
             return f"against {', '.join(limit)}"
         case _:
@@ -168,11 +179,11 @@ def _way_back(row: dict[str, dict[str, Any] | None], rules: list[dict[str, Any]]
             if unknown:
                 changes.append(f'{name} with unknown = "keep"')
             elif rule["sense"] == "present":
-                changes.append(f"{name} without {_value(evidence)}")
+                changes.append(f"{name} without {said(evidence)}")
             elif rule["sense"] == "outside":
-                changes.append(f"{name} allowing {_value(evidence)}")
+                changes.append(f"{name} allowing {said(evidence)}")
             else:
-                changes.append(f"{name} with a limit of {_value(evidence)}")
+                changes.append(f"{name} with a limit of {said(evidence)}")
     return [("otherwise", "it would take " + ", and ".join(changes))] if changes else []
 
 
@@ -181,7 +192,8 @@ def _picked(pick: dict[str, Any]) -> str:
     return f"{place}: {pick['split'] or pick['why']}"
 
 
-def _value(value: Any) -> str:
+def said(value: Any) -> str:
+    """Evidence as a person reads it."""
     if isinstance(value, str):
         return f"“{_short(value)}”"
     # As exact as it is stored: a rounded limit would not let the record pass.
