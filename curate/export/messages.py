@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
 
-import polars as pl
-
-from curate.export import Records, exports
-from curate.export.rows import Form, frames_of, write_split
-from curate.record import message
-
-# Who may speak after whom; a conversation opens with the system or the user, and the system speaks once.
-_AFTER: Final = {
-    "": ("system", "user"),
-    "system": ("user",),
-    "user": ("assistant",),
-    "assistant": ("user", "tool"),
-    "tool": ("assistant", "tool"),
-}
-_ROLES: Final = _AFTER.keys() - {""}
+from curate.export import Records, Written, exports
+from curate.export.conversation import CONVERSATION, conversations
+from curate.export.loading import files_of, json_splits, longest, note, room
+from curate.export.rows import frames_of, write_split
 
 
-@exports
+def _loading(folder: Path, written: Written) -> list[Path]:
+    text = f"""
+{files_of(written)}
+
+```python
+{json_splits(written)}
+```
+
+**TRL.** `SFTTrainer` knows the column `messages`, and trains on every token of it, the user's too, unless it is
+told otherwise. Tell it so:
+
+```python
+from trl import SFTConfig
+
+SFTConfig(assistant_only_loss=True, max_length={room(written)})
+```
+
+That needs a chat template with `{{% generation %}}` in it; TRL brings such templates for the model families it
+knows. Where there is none, export as `prompt_completion`: its loss is on the completion by default.
+{longest(written)}
+Beyond `max_length` (1,024 unless it is set) TRL cuts a row without a word.
+"""
+    return note(folder, "messages", text)
+
+
+@exports(finish=_loading)
 def messages(records: Records, split: str, folder: Path) -> list[Path]:
     """Conversations as JSON lines: {"messages": [{"role": …, "content": …}, …]}, with the ids beside them.
 
@@ -31,53 +43,8 @@ def messages(records: Records, split: str, folder: Path) -> list[Path]:
     comes first where there is one, then the history, the user's message and the response; a prompt-only
     record ends with the user. A split without records leaves no files, but train leaves empty ones.
 
-    Raises `CurateError` when a record is no conversation (see `fault`) or there is no room, and
-    `ReproducibilityError` when what is loaded back is not what was written.
+    Raises `CurateError` when a record is no conversation (see `curate.export.conversation.fault`) or there is no
+    room, and `ReproducibilityError` when what is loaded back is not what was written.
     """
-    return write_split(CONVERSATION, _conversations(frames_of(records)), split, folder)
-
-
-def fault(conversation: Any) -> str:
-    """What keeps messages from being a conversation that a chat template takes; empty when nothing does.
-
-    A text must not be empty, a role must be known, and the user and the assistant must take turns, with tools
-    answering the assistant. The last to speak is the assistant, or the user whom nobody has answered yet.
-    """
-    if not isinstance(conversation, list):
-        return "no messages"
-    before = ""
-    for turn in conversation:
-        if not isinstance(turn, dict) or turn.keys() != {"role", "content"}:
-            return "a message without role and content"
-        role, content = turn["role"], turn["content"]
-        if role not in _ROLES:
-            return f"the role {role!r}"
-        if role not in _AFTER[before]:
-            return f"{role} after {before}" if before else f"{role} speaks first"
-        if not isinstance(content, str) or not content.strip():
-            return f"{role} says nothing"
-        before = role
-    return "" if before in ("user", "assistant") else "it does not end with the user or the assistant"
-
-
-def _row_fault(row: Any) -> str:
-    return fault(row.get("messages") if isinstance(row, dict) else None)
-
-
-CONVERSATION: Final = Form(
-    "conversation",
-    _row_fault,
-    "reject them with a rule (`removed` rejects empty texts), or list their ids under `exclude`",
-)
-
-
-def _conversations(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for frame in frames:
-        columns = frame.select("id", "system", "history", message().alias("prompt"), "response")
-        for id, system, history, prompt, response in columns.iter_rows():
-            conversation = [{"role": "system", "content": system}] if system else []
-            conversation += [{"role": turn["role"], "content": turn["text"]} for turn in history or ()]
-            conversation.append({"role": "user", "content": prompt})
-            if response is not None:
-                conversation.append({"role": "assistant", "content": response})
-            yield id, {"messages": conversation}
+    rows = ((id, {"messages": turns}) for id, turns in conversations(frames_of(records)))
+    return write_split(CONVERSATION, rows, split, folder)

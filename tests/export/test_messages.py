@@ -8,7 +8,8 @@ import pytest
 
 from curate.errors import CurateError, PluginError, ReproducibilityError
 from curate.export import exports
-from curate.export.messages import CONVERSATION, fault, messages
+from curate.export.conversation import CONVERSATION, fault
+from curate.export.messages import messages
 from curate.export.rows import count_back, ids_beside
 from curate.record import records
 

@@ -1,0 +1,47 @@
+"""Plain values as YAML in block style: for the configurations that trainers and the Hugging Face hub read.
+
+Texts are quoted as JSON quotes them wherever a reader could take them for something else: of YAML's two
+versions, one reads `no` and `on` as booleans.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+# Letters first, and no mark that means something to YAML; what is a word of its own there is quoted.
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./<>+-]*(?: [A-Za-z0-9_./<>+-]+)*")
+_WORDS: Final = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+def yaml_text(value: dict[str, Any]) -> str:
+    """A mapping of texts, numbers, lists and mappings as YAML."""
+    return "".join(f"{line}\n" for line in _lines(value))
+
+
+def _lines(value: Any) -> Iterator[str]:
+    """The lines of a mapping or a list that is not empty."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if _nested(item):
+                yield f"{_scalar(key)}:"
+                yield from (f"  {line}" for line in _lines(item))
+            else:
+                yield f"{_scalar(key)}: {_scalar(item)}"
+    else:
+        for item in value:
+            lines = list(_lines(item)) if _nested(item) else [_scalar(item)]
+            yield f"- {lines[0]}"
+            yield from (f"  {line}" for line in lines[1:])
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple) and bool(value)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
