@@ -217,7 +217,9 @@ def _later_stages(tables: Tables, total: Json) -> list[Json]:
     against = pl.col("reasons").list.len() > 0
     said = [tables[name].filter(against).select("id") for name in ("verdicts", "verdicts_measured")]
     # A record is measured only if no rule on text rejects it, so none is counted twice.
-    rejected = pl.concat(said).join(tables["exclusions"].select("id"), on="id", how="anti")
+    accepted = tables["decisions"].filter(pl.col("decision") == "accept")
+    spared = pl.concat([tables["exclusions"].select("id"), accepted.select("id")])
+    rejected = pl.concat(said).join(spared, on="id", how="anti")
     drawn = tables["picks"].filter(pl.col("split").is_not_null())
     found = (rejected, tables["contamination"], tables["duplicates"], drawn)
     rows = [collected(table.select(pl.len())).item() for table in found]

@@ -59,3 +59,8 @@ def number(value: Any) -> Any:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN alone differs from itself
         return None
     return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.6g}")
+
+
+def parting(one: str, other: str) -> int | None:
+    """The place of the first character in which two texts differ; None when one begins with the other."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)

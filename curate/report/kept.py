@@ -10,10 +10,11 @@ import polars as pl
 
 from curate.record import message
 from curate.report.books import SPLITS, Json, Tables, collected
-from curate.report.excerpts import excerpt, number
-from curate.report.rules import QUANTILES
+from curate.report.evidence import quantiles
+from curate.report.excerpts import excerpt, number, parting
 
 LEAST_SIMILAR: Final = 2
+DOMAINS: Final = 1000  # that are listed; a set may have one a record
 REFERENCES_SHOWN: Final = 3
 
 # Upper edges of the bins of lengths, in characters; each holds twice what the one before it holds.
@@ -62,7 +63,7 @@ def lengths(kept: pl.DataFrame) -> Json:
     return {
         field: {
             "splits": [
-                {"split": split, **_quantiles(kept.filter(pl.col("split") == split)[field])}
+                {"split": split, **quantiles(kept.filter(pl.col("split") == split)[field])}
                 for split in SPLITS
                 if split in kept["split"]
             ],
@@ -130,7 +131,7 @@ def with_both_texts(duplicates: Json, texts: Mapping[str, Json]) -> None:
     for pair in duplicates["least_similar"]:
         dropped, kept = texts[pair["id"]], texts[pair["kept_id"]]
         for field in ("prompt", "response"):
-            start = _parting(dropped[field] or "", kept[field] or "")
+            start = parting(dropped[field] or "", kept[field] or "")
             pair[field] = {
                 "dropped": excerpt(dropped[field], start=start),
                 "kept": excerpt(kept[field], start=start),
@@ -140,13 +141,6 @@ def with_both_texts(duplicates: Json, texts: Mapping[str, Json]) -> None:
 def _by_split(kept: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     splits = {split: (pl.col("split") == split).sum() for split in SPLITS}
     return kept.group_by(by).agg(kept=pl.len(), **splits)
-
-
-def _quantiles(lengths: pl.Series) -> Json:
-    known = lengths.drop_nulls()
-    return {"n": known.len()} | {
-        key: number(known.quantile(q, interpolation="nearest")) for key, q in QUANTILES.items()
-    }
 
 
 def _bins(lengths: pl.Series) -> list[Json]:
@@ -165,8 +159,3 @@ def _bins(lengths: pl.Series) -> list[Json]:
 
 def _rounded(row: Json) -> Json:
     return {key: number(value) for key, value in row.items()}
-
-
-def _parting(one: str, other: str) -> int | None:
-    """The place of the first character in which two texts differ; None when one begins with the other."""
-    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)

@@ -1,24 +1,35 @@
 """Every number of a report, from the tables of a run, or an error when they do not add up.
 
-Tables are aggregated where they lie; texts are fetched only for the few records that the report quotes. The
-same tables give the same numbers: counts are whole, floats rounded, and everything is in one fixed order.
+Tables are aggregated where they lie. Texts of kept records are read once, batch by batch; others are fetched only
+for the few records that the report quotes. The same tables give the same numbers: counts are whole, floats are
+rounded, and everything is in one fixed order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import groupby
-from operator import itemgetter
+import platform
+from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
 
-from curate.report import books, kept, rules
+from curate.report import books, groups, kept, rules
+from curate.report.alerts import alerts
 from curate.report.books import SPLITS, Json, Tables
+from curate.report.categories import categories
+from curate.report.changes import before_after
 from curate.report.excerpts import quoted
+from curate.report.hygiene import Hygiene
+from curate.report.licensing import licensing
+from curate.report.projection import Vectors, mapped
+from curate.report.samples import samples
+from curate.report.texts import read_kept
+from curate.report.tokens import Tokens
+from curate.report.verbs import Verbs
 from curate.tables import (
     AMENDMENTS,
     CONTAMINATION,
+    DECISIONS,
     DUPLICATES,
     EXCLUSIONS,
     LEDGER,
@@ -29,15 +40,11 @@ from curate.tables import (
     VERDICTS,
 )
 
-# Beyond these shares somebody should look: more than 1% unknown, more than 20% of a source said twice.
-UNKNOWN_SHARE: Final = 0.01
-DUPLICATE_SHARE: Final = 0.20
-_SHOWN_CAUSES: Final = 3
-
 _MAY_BE_MISSING: Final = {
     "unreadable": UNREADABLE,
     "amendments": AMENDMENTS,
     "verdicts_measured": VERDICTS,
+    "decisions": DECISIONS,
     "exclusions": EXCLUSIONS,
     "contamination": CONTAMINATION,
     "passes_against": PASSES,
@@ -50,12 +57,14 @@ _MAY_BE_MISSING: Final = {
 _PURPOSE: Final = {"train": "to train on", "dev": "for dev", "test": "for test"}
 
 
-def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dict[str, Any]:
+def numbers(
+    tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any], vectors: Vectors | None = None
+) -> dict[str, Any]:
     """The numbers of a run as JSON-able values.
 
     `tables` are those of `curate.tables` by name; `evidence` and `evidence_measured` may be among them, and
     then values that are unknown count also where the pipeline keeps such records. `facts` is what the run
-    knows about itself (see `curate.facts`).
+    knows about itself (see `curate.facts`). With `vectors` of records there is a map of them.
 
     Raises `CurateError` when the books do not balance: then there is nothing to report.
     """
@@ -66,7 +75,9 @@ def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dic
     judged = rules.rule_numbers(tables, facts["rules"])
     rows = kept.kept_rows(tables)
     duplicates, contamination = kept.duplicates(tables, facts), kept.contamination(tables, facts)
+    duplicates["groups_shown"] = groups.groups(tables)
     _quote(tables, judged, duplicates, contamination)
+    domains = kept.domains(tables, rows)
     made: Json = {
         "name": facts["name"],
         "summary": _summary(intake, ledger, funnel, [rule["name"] for rule in judged if rule["lifted"]]),
@@ -75,31 +86,54 @@ def numbers(tables: Mapping[str, pl.LazyFrame], facts: Mapping[str, Any]) -> dic
         "unreadable": unreadable,
         "amendments": books.amendments(tables),
         "exclusions": books.exclusions(tables),
+        "decisions": facts.get("decisions"),
         "funnel": funnel,
+        "before_after": before_after(tables, facts, domains),
         "rules": judged,
         "ledger": ledger,
         "contamination": contamination,
         "dedup": duplicates,
         "selection": kept.selection(tables, facts),
-        "domains": kept.domains(tables, rows),
+        "controls": facts.get("controls"),
+        "export_findings": facts.get("export_findings"),
+        "domains": domains[: kept.DOMAINS],
+        "categories": categories(domains),
         "licenses": kept.licenses(rows),
+        "licensing": licensing(tables, facts),
         "lengths": kept.lengths(rows),
-        "made_by": {
-            key: facts[key]
-            for key in ("command", "seed", "format", "versions", "inputs", "exports")
-            if key in facts
-        },
+        **_of_texts(tables, facts),
+        "map": mapped(tables, vectors, facts["seed"]),
+        "examples": samples(tables, facts["seed"]),
+        "made_by": _made_by(facts),
     }
-    made["alerts"] = [*_alerts(made), *facts["alerts"]]
+    made["alerts"] = [*alerts(made), *facts["alerts"]]
     return made
+
+
+def _of_texts(tables: Tables, facts: Mapping[str, Any]) -> Json:
+    """What is counted in one pass over the texts of kept records."""
+    tokens, verbs, hygiene = Tokens(facts), Verbs(), Hygiene(facts["seed"])
+    read_kept(tables, (tokens, verbs, hygiene))
+    return {"tokens": tokens.made(), "verbs": verbs.made(), "hygiene": hygiene.made()}
+
+
+def _made_by(facts: Mapping[str, Any]) -> Json:
+    known = ("command", "seed", "format", "versions", "inputs", "exports")
+    return {key: facts[key] for key in known if key in facts} | {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",  # never the machine's name
+        "pipeline_digest": facts.get("pipeline_digest"),
+    }
 
 
 def _quote(tables: Tables, judged: list[Json], duplicates: Json, contamination: Json) -> None:
     pairs = {pair[key] for pair in duplicates["least_similar"] for key in ("id", "kept_id")}
     pairs |= {found["id"] for found in contamination["examples"]}
+    pairs |= groups.named(duplicates["groups_shown"])
     texts = quoted(tables["records"], rules.shown(judged) | pairs)
     rules.with_texts(judged, texts, tables)
     kept.with_both_texts(duplicates, texts)
+    groups.with_members(duplicates["groups_shown"], texts)
     kept.with_references(contamination, texts)
 
 
@@ -145,59 +179,3 @@ def _rest(total: Json) -> str:
 
 def _listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
-
-
-def _alerts(made: Json) -> Iterator[str]:
-    """What somebody should look at before they use the set, the gravest first."""
-    total = made["ledger"]["total"]
-    if not total["kept"]:
-        yield "Nothing is kept: the set is empty."
-    for split in sorted({quota["split"] for quota in made["selection"]["quotas"]}):
-        if total["kept"] and not total["splits"].get(split):
-            yield f"The split {split} is empty, though a quota asks for it."
-    yield from (f"A quota is short. {each['sentence']}." for each in made["selection"]["shortages"])
-    yield from _intake_alerts(made)
-    for rule in made["rules"]:
-        yield from _rule_alerts(rule)
-    for row in made["ledger"]["sources"]:
-        if row["records"] and row["duplicate"] / row["records"] > DUPLICATE_SHARE:
-            yield f"{row['source']}: {_of(row['duplicate'], row['records'])} records are duplicates."
-    unnamed = sum(row["kept"] for row in made["licenses"] if row["license"] is None)
-    if unnamed:
-        yield f"{unnamed:,} kept {'record has' if unnamed == 1 else 'records have'} no licence."
-
-
-def _intake_alerts(made: Json) -> Iterator[str]:
-    for row in made["intake"]["sources"]:
-        if row["unreadable"]:
-            yield f"{row['source']}: {_of(row['unreadable'], row['native'])} native rows could not be read."
-        if row["superseded"]:
-            were = "1 record was" if row["superseded"] == 1 else f"{row['superseded']:,} records were"
-            yield f"{row['source']}: {were} superseded by newer ones of the same id; do two inputs share ids?"
-        if not row["read"]:
-            causes = sorted(row["passed_over"], key=lambda each: (-each["rows"], each["cause"]))[:_SHOWN_CAUSES]
-            why = ", ".join(f"{each['rows']:,} {each['cause']}" for each in causes)
-            yield f"No record came from the source {row['source']}: {row['native']:,} native rows" + (
-                f", of them {why}." if why else "."
-            )
-    silent = {row["source"] for row in made["intake"]["sources"] if not row["read"]}
-    for source, rows in groupby(made["intake"]["inputs"], key=itemgetter("source")):
-        empty = [row["input"] for row in rows if not row["read"]]
-        if empty and source not in silent:
-            more = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
-            yield f"No record came from {empty[0]} ({source}){more}."
-
-
-def _rule_alerts(rule: Json) -> Iterator[str]:
-    if rule["lifted"]:
-        return
-    for row in rule["sources"]:
-        if row["judged"] and row["unknown"] / row["judged"] > UNKNOWN_SHARE:
-            missing = _of(row["unknown"], row["judged"])
-            yield f"{rule['name']}: the value of {missing} records of {row['source']} is unknown."
-        if row["judged"] and row["hit"] == row["judged"]:
-            yield f"{rule['name']} rejects every record of {row['source']} that it judges ({row['hit']:,})."
-
-
-def _of(part: int, whole: int) -> str:
-    return f"{part:,} of {whole:,}"

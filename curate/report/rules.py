@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from curate.report.books import Json, Tables, collected
+from curate.report.evidence import limits, spread
 from curate.report.excerpts import WIDTH, excerpt, number
 from curate.views import FIELDS, present_in_record, text
 
@@ -17,7 +18,6 @@ NEAR_MISSES: Final = 2
 ALONE: Final = 8
 ALONE_WIDTH: Final = 160  # characters of a text: a line or two in a table
 FREQUENT: Final = 10
-QUANTILES: Final = {"min": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 VERDICTS: Final = ("verdicts", "verdicts_measured")
 _EVIDENCE: Final = {"verdicts": "evidence", "verdicts_measured": "evidence_measured"}
@@ -26,12 +26,6 @@ _REASONS: Final = pl.col("reasons")
 _RULE: Final = _REASONS.str.strip_suffix(_UNKNOWN)
 
 Counts = Counter[tuple[str, str]]  # by rule and source
-
-
-def limits(rule: Mapping[str, Any]) -> Json:
-    """The rule's limit for each of its sources."""
-    limit = rule["limit"]
-    return dict(limit) if isinstance(limit, Mapping) else dict.fromkeys(rule["sources"], limit)
 
 
 def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Json]:
@@ -52,18 +46,20 @@ def rule_numbers(tables: Tables, rules: Iterable[Mapping[str, Any]]) -> list[Jso
     for rule in rules:
         name, table = rule["name"], VERDICTS[bool(rule["measured"])]
         lifted = rule.get("lifted", False)
-        spread, overall = _spread(tables[table], rule)
-        judged = _judged(rule, spread, unknown, sizes, having)
+        spreads, overall, histograms = spread(tables[table], rule)
+        judged = _judged(rule, spreads, unknown, sizes, having)
+        cuts = limits(rule)
         sources = [
             {
                 "source": source,
-                "limit": limits(rule).get(source),
+                "limit": cuts.get(source),
                 "records": sizes["records"][source],
                 "judged": judged[source],
                 "hit": hits[name, source],
                 "alone": alone[name, source],
                 "unknown": unknown[name, source],
-                "evidence": spread.get(source),
+                "evidence": spreads.get(source),
+                "histogram": histograms.get(source),
             }
             for source in sorted(rule["sources"])
         ]
@@ -203,31 +199,9 @@ def _not_judged(rule: Mapping[str, Any], sizes: Mapping[str, Counter[str]]) -> i
     return sum(sizes["records"][source] - sizes["verdicts_measured"][source] for source in rule["sources"])
 
 
-def _spread(table: pl.LazyFrame, rule: Mapping[str, Any]) -> tuple[dict[str, Json], Json | None]:
-    """How the evidence of a rule spreads, by source and for all; only its count where it is text."""
-    name = rule["name"]
-    dtype = table.collect_schema().get(name)
-    if dtype is None:
-        return {}, None
-    value = pl.col(name)
-    known = table.filter(value.is_not_null(), pl.col("source").is_in(sorted(rule["sources"]))).select(
-        "source", name
-    )
-    quantiles = {key: value.quantile(q, interpolation="nearest") for key, q in QUANTILES.items()}
-    wanted = {"n": pl.len(), **(quantiles if dtype.is_numeric() else {})}
-    by_source = {
-        row.pop("source"): _rounded(row) for row in collected(known.group_by("source").agg(**wanted)).to_dicts()
-    }
-    return by_source, _rounded(collected(known.select(**wanted)).to_dicts()[0])
-
-
-def _rounded(row: Json) -> Json:
-    return {key: number(value) for key, value in row.items()}
-
-
 def _judged(
     rule: Mapping[str, Any],
-    spread: Mapping[str, Json],
+    spreads: Mapping[str, Json],
     unknown: Counts,
     sizes: Mapping[str, Counter[str]],
     having: Mapping[str, Counter[str]],
@@ -239,7 +213,7 @@ def _judged(
     """
     if rule["sense"] != "present":
         sources = rule["sources"]
-        return Counter({s: spread.get(s, {}).get("n", 0) + unknown[rule["name"], s] for s in sources})
+        return Counter({s: spreads.get(s, {}).get("n", 0) + unknown[rule["name"], s] for s in sources})
     if rule["measured"]:
         return sizes["verdicts_measured"]
     return having.get(rule["of"], sizes["records"])

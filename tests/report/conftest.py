@@ -111,11 +111,12 @@ def frame(rows, schema):
 
 
 def records(rows):
-    own = ("id", "domain", "response", "score", "license", "prompt")
+    own = ("id", "domain", "response", "score", "license", "prompt", "context", "history", "system")
     made = [{"prompt": "How long does dough rest?"} | {key: row[key] for key in own if key in row} for row in rows]
     for each, row in zip(made, rows, strict=True):
-        each["works"] = [{"part": "response", "url": row.get("url", f"https://example.org/{row['id']}")}]
         each["license"] = each.get("license", "CC-BY-SA-3.0")
+        url = row.get("url", f"https://example.org/{row['id']}")
+        each["works"] = [{"part": "response", "url": url, "license": each["license"]}]
     plain = make_records(made)
     sources = pl.Series("source", [row["source"] for row in rows], dtype=pl.String)
     return plain.with_columns(sources, draws(plain["id"])).select(SCHEMA.names()).sort("id").lazy()

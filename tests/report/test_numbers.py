@@ -329,3 +329,29 @@ def test_a_lifted_rule_has_evidence_but_no_hit_near_miss_or_alert(job):
     assert told["lifted"]
     assert told["near_misses"] == []
     assert told["evidence"]["n"] == 17
+
+
+def test_a_set_with_a_domain_for_each_record_lists_the_most_kept(job, bread):
+    many = [bread[10] | {"id": f"forum:{n}", "domain": f"d{n:05}"} for n in range(100, 1500)]
+    made = numbers(*job(many))
+    assert len(made["domains"]) == 1000
+    assert made["categories"]["distinct"] == 1400
+    assert len(canonical(made)) < 500_000
+
+
+def test_histograms_of_evidence_are_told_by_source_with_the_cut(job):
+    tables, facts = job()
+    rule = rule_of(numbers(tables, facts), "too_short")
+    forum, tasks = (row["histogram"] for row in rule["sources"])
+    assert (forum["limit"], tasks["limit"]) == (1200, 3)
+    rejected = sum(each["records"] for each in forum["bins"] if each["below"] and each["below"] <= 1200)
+    assert rejected == rule["sources"][0]["hit"] == 2
+    assert sum(each["records"] for each in forum["bins"]) == 12
+    assert [row["histogram"] for row in rule_of(numbers(tables, facts), "first_person")["sources"]] == [None, None]
+
+
+def test_a_rule_on_numbers_that_names_no_limit_for_a_source_has_a_histogram_all_the_same(job):
+    tables, facts = job()
+    facts["rules"][0]["limit"] = {"forum": 1200}
+    rule = rule_of(numbers(tables, facts), "too_short")
+    assert [row["histogram"]["limit"] for row in rule["sources"]] == [1200, None]
