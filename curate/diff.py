@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import polars as pl
 
+from curate.diff_settings import differing_settings
+from curate.diff_texts import beside, shifts_frame, table_html
 from curate.errors import ReproducibilityError
-from curate.keys import canonical
 from curate.record import CONTENT
-from curate.report.excerpts import excerpt, quoted
+from curate.report.excerpts import quoted
+from curate.shifts import Finished, shifts
+
+__all__ = ["Difference", "Finished", "difference"]
 
 # Records compared at a time: both ledgers are sorted by id, so that a range of ids is read from both.
 _RANGE: Final = 1_000_000
 _NEEDED: Final = ("ledger", "records", "verdicts", "verdicts_measured")
 _WIDTH: Final = 160  # characters of a text that are quoted
-_DIGITS: Final = 12  # of a digest: enough to see that two differ
 
 _KEPT_A: Final = pl.col("state_a").eq_missing(pl.lit("kept"))
 _KEPT_B: Final = pl.col("state_b").eq_missing(pl.lit("kept"))
@@ -41,16 +45,6 @@ ROWS: Final = pl.Schema(
     }
 )
 _STATES: Final = pl.Schema({"state_a": pl.String(), "state_b": pl.String(), "records": pl.UInt32()})
-
-
-class Finished(Protocol):
-    """A finished run, such as `curate.Run`."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def manifest(self) -> dict[str, Any]: ...
-    def table(self, name: str) -> pl.LazyFrame: ...
 
 
 @dataclass(frozen=True)
@@ -86,6 +80,11 @@ class Difference:
         """The rows of which both runs keep the record, or neither does."""
         return self.rows.filter(_KEPT_A == _KEPT_B)
 
+    @cached_property
+    def shifts(self) -> list[dict[str, Any]]:
+        """Every distribution of what both keep, and of evidence, side by side; see `curate.shifts.shifts`."""
+        return shifts(self.a, self.b)
+
     def counts(self) -> dict[str, int]:
         """How many records: in both runs, in one alone, kept in each, and what differs of them."""
         of = {name: int(self.states.filter(each)["records"].sum()) for name, each in _COUNTED.items()}
@@ -97,23 +96,21 @@ class Difference:
         }
 
     def examples(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
-        """The rows as mappings, each with excerpts of its prompt and response, from a run that has it."""
-        texts = quoted(self.b.table("records"), rows["id"])
-        texts = quoted(self.a.table("records"), set(rows["id"]) - texts.keys()) | texts
-        return [
-            row | {field: excerpt(texts[row["id"]][field], width=_WIDTH) for field in ("prompt", "response")}
-            for row in rows.to_dicts()
-        ]
+        """The rows as mappings, each with what `curate.diff_texts.beside` shows of its texts."""
+        a, b = (quoted(run.table("records"), rows["id"]) for run in (self.a, self.b))
+        return [row | beside(a.get(row["id"]), b.get(row["id"]), width=_WIDTH) for row in rows.to_dicts()]
 
     def plain(self, rows: int) -> dict[str, Any]:
         """The difference as JSON-able values, with so many examples of each kind."""
         return {
+            "kind": "runs",
             "a": self.a.path.as_posix(),
             "b": self.b.path.as_posix(),
             "settings": self.settings.to_dicts(),
             "counts": self.counts(),
             "states": self.states.to_dicts(),
             "reasons": self.reasons.to_dicts(),
+            "shifts": self.shifts,
             **{
                 kind: self.examples(getattr(self, kind).head(rows)) if rows else []
                 for kind in ("lost", "gained", "others")
@@ -129,8 +126,13 @@ class Difference:
         )
 
     def _repr_html_(self) -> str:
-        tables = (("settings that differ", self.settings), ("states", self.states), ("reasons", self.reasons))
-        shown = "".join(_html(caption, frame) for caption, frame in tables if not frame.is_empty())
+        tables = (
+            ("settings that differ", self.settings),
+            ("states", self.states),
+            ("reasons", self.reasons),
+            ("shifts, the largest first", shifts_frame(self.shifts)),
+        )
+        shown = "".join(table_html(caption, frame) for caption, frame in tables if not frame.is_empty())
         return f"<p>{escape(repr(self))}</p>{shown}"
 
 
@@ -179,11 +181,7 @@ def difference(a: Finished, b: Finished) -> Difference:
         differing,
         counted.sort("state_a", "state_b", nulls_last=True),
         _reasons(a, b, differing),
-        pl.DataFrame(
-            list(_settings(_shaping(a.manifest, b.manifest), _shaping(b.manifest, a.manifest), "")),
-            schema={"setting": pl.String, "a": pl.String, "b": pl.String},
-            orient="row",
-        ).sort("setting"),
+        differing_settings(a.manifest, b.manifest),
     )
 
 
@@ -249,67 +247,3 @@ def _other_texts(a: Finished, b: Finished) -> pl.Series:
 def _parts(run: Finished) -> dict[str, Path]:
     listed = run.manifest["tables"]["records"]
     return {sha256: run.path / "stages" / listed["folder"] / part for part, sha256 in listed["parts"].items()}
-
-
-def _shaping(manifest: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What a manifest says of all that shaped a run. Code that the other run has not called says nothing."""
-    facts = manifest["facts"]
-    inputs = {f"{each['source']}/{each['input']}": each["sha256"][:_DIGITS] for each in facts["inputs"]}
-    code = {module: key[:_DIGITS] for module, key in manifest["code"].items() if module in other["code"]}
-    shaping = {**manifest["pipeline"], "input": inputs, "version": facts["versions"], "code": code}
-    if "files" in manifest and "files" in other:  # runs of before say nothing of them
-        shaping["file"] = {name: key[:_DIGITS] for name, key in manifest["files"].items()}
-        shaping |= {} if manifest["sample"] is None else {"sample": manifest["sample"]}
-    return shaping
-
-
-def _settings(a: Any, b: Any, at: str) -> Iterator[tuple[str, str, str]]:
-    """The innermost settings that differ, by their path, with both values: empty where there is none."""
-    tables = isinstance(a, list) and isinstance(b, list)
-    a, b = _by_name(a), _by_name(b)
-    if tables and isinstance(a, dict) and isinstance(b, dict):
-        one, other = ([name for name in names if name in a and name in b] for names in (a, b))
-        if one != other:
-            yield f"{at} in order", ", ".join(one), ", ".join(other)
-    if a == b:
-        return
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted({*a, *b}):
-            yield from _settings(a.get(key, _NONE), b.get(key, _NONE), f"{at}.{key}" if at else key)
-    else:
-        yield at, _written(a), _written(b)
-
-
-_NONE: Final = object()
-
-
-def _written(value: Any) -> str:
-    if value is _NONE:
-        return ""
-    return value if isinstance(value, str) else canonical(value)
-
-
-def _by_name(value: Any) -> Any:
-    """A list of tables as a mapping by name, or by plug-in and place, so that equal ones are compared."""
-    if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
-        return value
-    named: dict[str, Any] = {}
-    for each in value:
-        name = each.get("name") or each.get("use", "?")
-        unique = name
-        while unique in named:
-            unique = f"{unique}+"
-        named[unique] = each
-    return named
-
-
-def _html(caption: str, frame: pl.DataFrame) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
-    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in frame.iter_rows())
-    return f"<table><caption>{caption}</caption><tr>{head}</tr>{rows}</table>"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, int):
-        return f"<td style='text-align:right'>{value:,}</td>"
-    return f"<td style='text-align:left'>{'' if value is None else escape(str(value))}</td>"

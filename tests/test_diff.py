@@ -161,6 +161,45 @@ def test_what_cannot_be_compared_is_named(walked, tmp_path):
         walked.diff(older)
 
 
+def test_shifts_are_of_kept_rows_and_of_the_evidence_that_both_have(walked, lifted):
+    shifts = {(row["name"], row["of"]): row for row in walked.diff(lifted).shifts}
+    kept = [run.ledger.filter(pl.col("state") == "kept").select("id", "detail") for run in (walked, lifted)]
+    records = [run.records.join(own, on="id").collect() for run, own in zip((walked, lifted), kept, strict=True)]
+    domain = {row["category"]: (row["a"], row["b"]) for row in shifts["domain", "kept"]["rows"]}
+    for name, counts in domain.items():
+        assert counts == tuple(int((each["domain"] == name).sum()) for each in records)
+    length = shifts["response", "kept"]
+    for side, own in zip("ab", records, strict=True):
+        assert length[side]["n"] == own["response"].len() - own["response"].null_count()
+        assert length[side]["max"] == own["response"].str.len_chars().max()
+    # What a rule measures of a record does not change when it is lifted, and what is kept by it does.
+    assert shifts["evidence:first_person", "judged"]["shift"] == 0
+    found = {row["category"]: (row["a"], row["b"]) for row in shifts["evidence:first_person", "kept"]["rows"]}
+    assert found["found"][0] == 0 < found["found"][1]
+    assert shifts["evidence:too_short", "kept"]["a"]["min"] >= 100
+    assert {name for name, _ in shifts} >= {
+        "split",
+        "source",
+        "license",
+        "score:mine",
+        "language_response",
+        "prompt",
+    }
+
+
+def test_a_run_is_not_shifted_from_itself(walked):
+    assert {row["shift"] for row in walked.diff(walked).shifts} == {0}
+
+
+def test_shifts_come_the_largest_first_and_the_same_each_time(walked, lifted):
+    found = [walked.diff(lifted).shifts for _ in range(2)]
+    assert found[0] == found[1]
+    sizes = [row["shift"] for row in found[0]]
+    assert sizes == sorted(sizes, reverse=True)
+    back = {(row["name"], row["of"]): row["shift"] for row in lifted.diff(walked).shifts}
+    assert back == {(row["name"], row["of"]): row["shift"] for row in found[0]}
+
+
 def invoked(*arguments):
     result = CliRunner().invoke(cli, ["diff", *map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0
@@ -175,7 +214,7 @@ def test_the_command_tells_settings_counts_and_rows_within_the_width(walked, lif
         assert part in shown
     # The folders of a test's run may be longer than a line.
     assert max(len(line) for line in shown.split("\n") if "/" not in line) <= int(width)
-    assert "prompt" not in invoked(walked.path, lifted.path, "--rows", "0")
+    assert "  prompt    " not in invoked(walked.path, lifted.path, "--rows", "0")
 
 
 def test_the_command_prints_json(walked, lifted):
@@ -185,3 +224,5 @@ def test_the_command_prints_json(walked, lifted):
     assert [row["id"] for row in told["lost"]] == found.lost["id"].head(2).to_list()
     assert "lost and" in repr(found)
     assert "first_person" in found._repr_html_()
+    assert "Length of responses" in found._repr_html_()
+    assert [row["name"] for row in told["shifts"]] == [row["name"] for row in found.shifts]

@@ -230,9 +230,9 @@ def test_what_was_not_looked_at_is_said(write_jsonl):
     ],
 )
 def test_a_value_is_toml_or_else_a_text(given, value):
-    from curate.cli.look_command import _parameter
+    from curate.cli.options import parameter
 
-    assert _parameter(given) == ("key", value)
+    assert parameter(given) == ("key", value)
 
 
 def test_parameters_are_those_of_the_source(rows):

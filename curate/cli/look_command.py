@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from curate.cli.options import PLUGINS
+from curate.cli.options import PARAMETERS, PLUGINS
 from curate.cli.progress import progress
 
 _SHOWN_CHARS: Final = 1_200  # of a turn
@@ -26,9 +25,7 @@ _STYLES: Final = {"system": "magenta", "user": "cyan", "assistant": "green", "to
 @click.command("look")
 @click.argument("source")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH")
-@click.option(
-    "--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the source, such as prompt=title."
-)
+@PARAMETERS
 @click.option(
     "--records", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="How many to show."
 )
@@ -37,7 +34,7 @@ _STYLES: Final = {"system": "magenta", "user": "cyan", "assistant": "green", "to
 def command(
     source: str,
     paths: tuple[str, ...],
-    given: tuple[str, ...],
+    given: dict[str, Any],
     records: int,
     whole: bool,
     plugins: tuple[Path, ...],
@@ -50,7 +47,7 @@ def command(
         raise click.UsageError("give one path; a pattern stands in quotes, so that the shell leaves it as it is")
     registry.use_folders(plugins)
     with progress(quiet=not whole) as watch:
-        found = look(source, paths[0], whole=whole, watch=watch, **dict(map(_parameter, given)))
+        found = look(source, paths[0], whole=whole, watch=watch, **given)
     console = Console(soft_wrap=True)
     console.print(Text(f"{found.source}: {found.path}", style="bold"))
     for name, value in found.facts.items():
@@ -74,18 +71,6 @@ def command(
     click.echo(f"\n{found.lines}", nl=False)
     if not found.whole:
         click.echo("\nThe rest was not looked at; `--all` counts everything.")
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    """Name and value of `name=value`. A value that is no TOML is a text as it stands."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
-    try:
-        read = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
-        return name.strip(), value
-    return name.strip(), read["value"] if set(read) == {"value"} else value
 
 
 def _turns(record: dict[str, Any]) -> list[tuple[str, str]]:

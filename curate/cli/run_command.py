@@ -55,6 +55,7 @@ def command(
         click.secho(f"note:  {alert}", fg="yellow")
     click.echo()
     for export in done.manifest["facts"]["exports"]:
-        click.echo(f"  {done.path / export['file']}  {export['rows']:,} rows")
+        rows = "" if export["rows"] is None else f"  {export['rows']:,} rows"
+        click.echo(f"  {done.path / export['file']}{rows}")
     for name in done.manifest["reports"]:
         click.echo(f"  {done.path / name}")
