@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.ablation import ablate as ablate
     from curate.looking import look as look
+    from curate.reporting import open_files as open_files
     from curate.runs import Run as Run
     from curate.runs import load as load
     from curate.runs import run as run
@@ -30,9 +31,10 @@ _PUBLIC = {
     "Run": "curate.runs",
     "look": "curate.looking",
     "ablate": "curate.ablation",
+    "open_files": "curate.reporting",
 }
 
-__all__ = ["Run", "__version__", "ablate", "load", "look", "run"]
+__all__ = ["Run", "__version__", "ablate", "load", "look", "open_files", "run"]
 
 
 def __getattr__(name: str) -> Any:

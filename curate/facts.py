@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from curate.judge import measured
+from curate.keys import digest, file_digest
 from curate.manifest import FORMAT, versions
-from curate.pipeline import Pipeline, Rule
+from curate.pipeline import Pipeline, Quota, Rule
 from curate.pull.origin import read_origin
 from curate.read import ReadInput
 
@@ -18,12 +19,11 @@ _SHOWN: Final = 5  # entries that an alert names
 def facts(
     pipeline: Pipeline,
     done: Sequence[ReadInput],
-    shortages: list[dict[str, Any]],
     exports: list[dict[str, Any]],
     command: str,
     alerts: list[str],
 ) -> dict[str, Any]:
-    """Name, versions, inputs, rules, quotas, shortages, passes and exports of a run; no times and no paths."""
+    """Name, versions, inputs, rules, quotas, passes and exports of a run; no times."""
     return {
         "name": pipeline.name,
         "seed": pipeline.seed,
@@ -43,11 +43,34 @@ def facts(
             for each in done
         ],
         "rules": [_rule(name, rules, pipeline) for name, rules in pipeline.rules.items()],
-        "quotas": [quota.model_dump(mode="json", by_alias=True) for quota in pipeline.quotas],
-        "shortages": shortages,
+        "quotas": [_quota(quota) for quota in pipeline.quotas],
         "dedup": [call.plain() for call in pipeline.dedups],
         "exports": exports,
         "alerts": alerts,
+        "pipeline_digest": digest(pipeline.plain()),
+        "report": _report(pipeline),
+        "licence": dict(pipeline.licence),
+    }
+
+
+def _quota(quota: Quota) -> dict[str, Any]:
+    """The quota as plain values, its order in words."""
+    parameters = ", ".join(f"{name} = {value}" for name, value in quota.order_parameters.items())
+    return quota.model_dump(mode="json", by_alias=True) | {
+        "prefer": f"{quota.order} ({parameters})" if parameters else quota.order
+    }
+
+
+def _report(pipeline: Pipeline) -> dict[str, Any]:
+    """How lengths are counted: the tokenizer's path, and the digest of its file, are for the report alone."""
+    tokenizer = pipeline.report.tokenizer and Path(pipeline.report.tokenizer)
+    files = (
+        [tokenizer] if tokenizer and tokenizer.is_file() else sorted((tokenizer or Path()).glob("tokenizer*.json"))
+    )
+    return {
+        "tokenizer": tokenizer and str(tokenizer),
+        "max_tokens": pipeline.report.max_tokens,
+        "tokenizer_digest": digest([file_digest(file) for file in files]) if tokenizer else None,
     }
 
 

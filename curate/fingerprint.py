@@ -47,28 +47,36 @@ def code(*modules: str) -> str:
 
 def forget() -> None:
     """Look at all files anew, because a long session may have seen them edited."""
-    for remembered in (code, _shape, _file):
+    for remembered in (code, _origin, _shape, _file):
         remembered.cache_clear()
 
 
 @cache
 def _shape(module: str) -> tuple[str, tuple[tuple[str, str | None], ...]]:
-    """What a module is without comments and docstrings, and what it imports: (module, name in it)."""
+    """What a module is without comments and docstrings, as a digest, and what it imports: (module, name in it)."""
     file = _file(module)
-    tree = ast.parse(file.read_bytes() if file else b"")
+    if file is None:
+        return digest(""), ()
+    stat = file.stat()
+    tree, imports = _parsed(module, file, stat.st_mtime_ns, stat.st_size)
+    return digest(tree, _data(file)), imports
+
+
+@cache
+def _parsed(module: str, file: Path, mtime: int, size: int) -> tuple[str, tuple[tuple[str, str | None], ...]]:  # noqa: ARG001 - a file that was edited is parsed again
+    """The digest of a module's syntax tree, and what it imports."""
+    tree = ast.parse(file.read_bytes())
     imports = tuple(_imports(tree, module))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(
             node
         ):
             node.body = node.body[1:]
-    return ast.dump(tree) + _data(file), imports
+    return digest(ast.dump(tree)), imports
 
 
-def _data(file: Path | None) -> str:
+def _data(file: Path) -> str:
     """The digests of a module's data files, which lie beside it and bear its name."""
-    if file is None:
-        return ""
     beside = sorted(other for other in file.parent.glob(f"{file.stem}.*") if other.suffix not in {".py", ".pyc"})
     return "".join(f"\n{other.name} {file_digest(other)}" for other in beside if other.is_file())
 
@@ -114,6 +122,7 @@ def _imports(tree: ast.Module, module: str) -> Iterator[tuple[str, str | None]]:
             yield from ((base, alias.name) for alias in node.names)
 
 
+@cache
 def _origin(module: str, name: str | None) -> str:
     """The module that makes `name`, which `module` may only pass on."""
     if name is None:

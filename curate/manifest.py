@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ def versions() -> dict[str, str]:
         "curate": __version__,
         "numpy": np.__version__,
         "polars": pl.__version__,
+        "pyarrow": version("pyarrow"),  # which writes exports in Parquet; its import takes a while
         "python": platform.python_version(),
     }
 
@@ -53,11 +55,12 @@ def write_manifest(run: Path, content: dict[str, Any]) -> None:
 def withdraw_manifest(run: Path) -> set[str]:
     """Take the manifest away, because the files that it vouches for are about to change.
 
-    Returns the files that it listed as exported.
+    Returns the files that it listed as exported, or as reports.
     """
     listed: set[str] = set()
     with suppress(ReproducibilityError):  # there is none, or it is damaged: then it vouches for nothing
-        listed = {export["file"] for export in read_manifest(run)["facts"]["exports"]}
+        manifest = read_manifest(run)
+        listed = {export["file"] for export in manifest["facts"]["exports"]} | set(manifest["reports"])
     (run / _FILE).unlink(missing_ok=True)
     return listed
 

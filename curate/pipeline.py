@@ -36,8 +36,19 @@ class Quota(BaseModel):
     take: int | None = Field(default=None, ge=0)
     by: str | None = None
     temperature: float = Field(default=1.0, ge=1.0)
-    prefer: str = "random"
+    prefer: str | dict[str, Any] = "random"
     at_most: dict[str, int] = {}
+
+    @property
+    def order(self) -> str:
+        """The name of the order that it prefers records in."""
+        return self.prefer if isinstance(self.prefer, str) else str(self.prefer["use"])
+
+    @property
+    def order_parameters(self) -> dict[str, Any]:
+        """The order's parameters, as far as they are given."""
+        given = {} if isinstance(self.prefer, str) else self.prefer
+        return {name: value for name, value in given.items() if name != "use"}
 
 
 class Guard(BaseModel):
@@ -48,6 +59,19 @@ class Guard(BaseModel):
     # Templates merged whole sources elsewhere: 859,090 of 859,092 rows (marin-community/marin issue 6854).
     source_share: float = Field(default=0.5, gt=0, le=1)
     group_size: int = Field(default=1000, ge=1)
+
+
+class Reporting(BaseModel):
+    """How the set is reported: in which tokens lengths are counted, and by which text's vectors rows are compared.
+
+    Without a tokenizer tokens are estimated; without a text the vectors are those that the pipeline makes anyway.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    tokenizer: str | None = None
+    max_tokens: int = Field(default=2048, ge=1)  # LIMA's window (arXiv 2305.11206, §3)
+    embedding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,12 +193,16 @@ class Pipeline:
     strict: bool
     exclude: Path | None
     amend: Path | None
+    decisions: Path | None
     sources: tuple[SourceCall, ...]
     dedups: tuple[DedupCall, ...]
     keep: tuple[str, ...]
     guard: Guard
     measures: Mapping[str, Mapping[str, Any]]
     quotas: tuple[Quota, ...]
+    apart: float | None
+    licence: Mapping[str, Any]
+    report: Reporting
     exports: tuple[Call, ...]
 
     @cached_property
@@ -224,11 +252,16 @@ class Pipeline:
             "strict": self.strict,
             "exclude": self.exclude and self.exclude.name,
             "amend": self.amend and self.amend.name,
+            "decisions": self.decisions and self.decisions.name,
             "sources": [source.plain() for source in self.sources],
             "dedup": [dedup.plain() for dedup in self.dedups],
             "keep": list(self.keep),
             "guard": self.guard.model_dump(mode="json"),
             "measures": {name: dict(given) for name, given in sorted(self.measures.items())},
             "quotas": [quota.model_dump(mode="json", by_alias=True) for quota in self.quotas],
+            "apart": self.apart,
+            "licence": dict(self.licence),
+            "report": self.report.model_dump()
+            | {"tokenizer": self.report.tokenizer and Path(self.report.tokenizer).name},
             "exports": [export.plain() for export in self.exports],
         }

@@ -6,25 +6,23 @@ table is the call. A key that means nothing stops here, before a byte of data is
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from curate import registry
+from curate.checked_toml import CheckedToml
 from curate.errors import CurateError, PipelineError, nearest
 from curate.files import holds_files, matching
-from curate.pipeline import Call, DedupCall, Guard, Pipeline, Quota, Rule, SourceCall
+from curate.pipeline import Call, DedupCall, Guard, Pipeline, Quota, Reporting, Rule, SourceCall
 from curate.tables import EVIDENCE, HAND, VERDICTS
-from curate.toml_lines import KeyPath, key_lines
+from curate.toml_lines import KeyPath
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-_M = TypeVar("_M", bound=BaseModel)
+# The filter that a declared use of the set becomes, and the policy that declares none.
+_LICENCE: Final = "license_forbids"
+_ANY: Final = "any"
 
 # Rules become columns beside these.
 _COLUMNS: Final = {*EVIDENCE, *VERDICTS}
@@ -72,8 +70,17 @@ class _Export(_Call):
     """One form in which the training set is written."""
 
 
+class _Licence(_Table):
+    """What the set is to be used for: a rule for every source rejects what a licence does not permit."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    policy: str = _ANY
+
+
 class _Select(_Table):
     quota: tuple[Quota, ...] = ()
+    apart: float | None = Field(default=None, gt=0, le=1)
 
 
 class _File(_Table):
@@ -82,12 +89,15 @@ class _File(_Table):
     strict: bool = False
     exclude: str | None = None
     amend: str | None = None
+    decisions: str | None = None
+    licence: _Licence = _Licence()
     source: tuple[_Source, ...] = Field(min_length=1)
     filters: dict[str, Any] = {}
     measures: dict[str, dict[str, Any]] = {}
     dedup: tuple[_Dedup, ...] = ()
     guard: Guard = Guard()
     select: _Select = _Select()
+    report: Reporting = Reporting()
     export: tuple[_Export, ...] = ()
 
 
@@ -100,28 +110,9 @@ def read_pipeline(file: Path, *, without: tuple[str, ...] = ()) -> Pipeline:
     return _Reader(file).pipeline(without)
 
 
-class _Reader:
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        try:
-            text = file.read_bytes().decode("utf-8-sig")
-            self.raw = tomllib.loads(text)
-        except FileNotFoundError:
-            raise PipelineError(
-                "the pipeline file does not exist", where=str(file), next="`curate init` writes one to begin from"
-            ) from None
-        except IsADirectoryError:
-            raise PipelineError(
-                "a folder is no pipeline file", where=str(file), next="name the .toml in it"
-            ) from None
-        except UnicodeDecodeError as error:
-            raise PipelineError("the pipeline file is not UTF-8", where=f"{file}, byte {error.start}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise PipelineError(f"the pipeline file is not valid TOML: {error}", where=str(file)) from None
-        self.lines = key_lines(text)
-
+class _Reader(CheckedToml):
     def pipeline(self, without: tuple[str, ...]) -> Pipeline:
-        read = self._checked(_File, self.raw, ())
+        read = self.checked(_File, self.raw, ())
         self._check_name(read.name, ("name",))
         sources = tuple(self._source(read, number) for number in range(len(read.source)))
         self._distinct([source.name for source in sources], "sources", "source")
@@ -132,7 +123,7 @@ class _Reader:
         quotas = self._quotas(asked, {source.name for source in sources})
         keeps = {table.keep for table in read.dedup if not table.against}
         if len(keeps) > 1:
-            raise self._error(
+            raise self.error(
                 "two [[dedup]] tables differ in `keep`", ("dedup",), "one order decides over all passes together"
             )
         made = Pipeline(
@@ -142,6 +133,7 @@ class _Reader:
             strict=read.strict,
             exclude=self._beside(read.exclude, ("exclude",)),
             amend=self._beside(read.amend, ("amend",)),
+            decisions=self._beside(read.decisions, ("decisions",)),
             sources=sources,
             dedups=tuple(self._dedup(table, ("dedup", number)) for number, table in enumerate(read.dedup)),
             keep=keeps.pop() if keeps else (),
@@ -151,6 +143,9 @@ class _Reader:
                 for name, given in read.measures.items()
             },
             quotas=quotas,
+            apart=read.select.apart,
+            licence=read.licence.model_dump(),
+            report=self._reporting(read.report),
             exports=tuple(
                 Call(**self._call("exports", table, ("export", number)))
                 for number, table in enumerate(read.export)
@@ -171,22 +166,22 @@ class _Reader:
         call = self._call("dedups", table, at)
         only = call["plugin"].on
         if only and table.on not in {None, only}:
-            raise self._error(f"{table.use!r} looks at nothing but {only!r}", (*at, "on"), "leave out `on`")
+            raise self.error(f"{table.use!r} looks at nothing but {only!r}", (*at, "on"), "leave out `on`")
         names = (table.against,) if isinstance(table.against, str) else table.against
         against = self._files(tuple(map(Path, names)), (*at, "against"))
         if against and only:
-            raise self._error(f"{table.use!r} cannot compare with another set", (*at, "against"), "leave it out")
+            raise self.error(f"{table.use!r} cannot compare with another set", (*at, "against"), "leave it out")
         # What must not be trained on are the prompts of an evaluation.
         usual = "messages" if against else "response"
         if against and "keep" in table.model_fields_set:
-            raise self._error("records go whenever they match a reference", (*at, "keep"), "leave out `keep`")
+            raise self.error("records go whenever they match a reference", (*at, "keep"), "leave out `keep`")
         if against and table.strip_templates:
             what = "a prompt of another set may be what many records begin with"
-            raise self._error(what, (*at, "strip_templates"), "leave it out where there is `against`")
+            raise self.error(what, (*at, "strip_templates"), "leave it out where there is `against`")
         if table.strip_templates == 1:
-            raise self._error("what one text has is no template", (*at, "strip_templates"), "100 is usual; 0: off")
+            raise self.error("what one text has is no template", (*at, "strip_templates"), "100 is usual; 0: off")
         if table.fields and not against:
-            raise self._error("`fields` are those of references", (*at, "fields"), "name the files by `against`")
+            raise self.error("`fields` are those of references", (*at, "fields"), "name the files by `against`")
         return DedupCall(
             **call,
             on=only or table.on or usual,
@@ -203,6 +198,10 @@ class _Reader:
             self._check_name(table.name, (*at, "name"))
         own = {name: ((*at, "filters", name), value) for name, value in table.filters.items()}
         merged = {name: (("filters", name), value) for name, value in read.filters.items()} | own
+        if read.licence.policy == _ANY and read.licence.model_extra:
+            raise self.error("no policy is named", ("licence",), 'write `policy = "commercial"`')
+        if read.licence.policy != _ANY:
+            merged[_LICENCE] = (("licence",), {"use": _LICENCE} | read.licence.model_dump())
         return SourceCall(
             **call,
             name=table.name or table.use,
@@ -215,19 +214,19 @@ class _Reader:
 
     def _rule(self, name: str, at: KeyPath, value: Any) -> Rule:
         if not isinstance(value, dict):
-            raise self._error(f"a rule is a table of parameters, or false; this is {value!r}", at)
+            raise self.error(f"a rule is a table of parameters, or false; this is {value!r}", at)
         self._check_name(name, at)
         if name == HAND:
-            raise self._error(f"{name!r} cannot be a rule's name", at, "edits made by hand go by it")
+            raise self.error(f"{name!r} cannot be a rule's name", at, "edits made by hand go by it")
         if name in _COLUMNS:
-            raise self._error(f"{name!r} cannot be a rule's name", at, "the tables of verdicts have such a column")
+            raise self.error(f"{name!r} cannot be a rule's name", at, "the tables of verdicts have such a column")
         given = dict(value)
         use, unknown = given.pop("use", name), given.pop("unknown", "reject")
         then = given.pop("then", "reject")
         if unknown not in {"reject", "keep"}:
-            raise self._error(f"`unknown` is {unknown!r}", (*at, "unknown"), 'valid values: "reject", "keep"')
+            raise self.error(f"`unknown` is {unknown!r}", (*at, "unknown"), 'valid values: "reject", "keep"')
         if then not in {"reject", "mask"}:
-            raise self._error(f"`then` is {then!r}", (*at, "then"), 'valid values: "reject", "mask"')
+            raise self.error(f"`then` is {then!r}", (*at, "then"), 'valid values: "reject", "mask"')
         call = self._parameters("filters", use, given, at, own=("use", "unknown", "then"))
         return Rule(**call, name=name, unknown=unknown, then=then)
 
@@ -240,10 +239,10 @@ class _Reader:
         try:
             plugin = registry.get(kind, use)
         except CurateError as error:
-            line = self._where((*at, "use") if (*at, "use") in self.lines else at)
+            line = self.where((*at, "use") if (*at, "use") in self.lines else at)
             raise type(error)(error.what, where=error.where or line, next=error.next) from error
         model = registry.parameters(plugin)
-        parameters = registry.resolved(self._checked(model, given, at, own=own))
+        parameters = registry.resolved(self.checked(model, given, at, own=own))
         parameters = {
             name: self._files(value, (*at, name)) if holds_files(value) else value
             for name, value in parameters.items()
@@ -255,7 +254,7 @@ class _Reader:
         for number, quota in enumerate(quotas):
             at: KeyPath = ("select", "quota", number)
             if quota.source not in sources:
-                raise self._error(
+                raise self.error(
                     f"a quota takes from {quota.source!r}, which is no source's name",
                     (*at, "from"),
                     nearest(quota.source, sources),
@@ -263,16 +262,33 @@ class _Reader:
             default = f"{quota.source}-{quota.split}"
             taken = {other.name for other in named}
             unique = default if default not in taken else f"{default}-{number + 1}"
-            named.append(quota.model_copy(update={"name": quota.name or unique}))
+            prefer = self._preference(quota, (*at, "prefer"))
+            named.append(quota.model_copy(update={"name": quota.name or unique, "prefer": prefer}))
         self._distinct([quota.name for quota in named], "quotas", "select")
         return tuple(named)
+
+    def _preference(self, quota: Quota, at: KeyPath) -> str | dict[str, Any]:
+        """The order with every parameter resolved, or its name alone where it has none."""
+        if isinstance(quota.prefer, dict) and not isinstance(quota.prefer.get("use"), str):
+            raise self.error("the order is not named", at, 'write `prefer = { use = "k_center", … }`')
+        call = self._parameters("rankings", quota.order, quota.order_parameters, at, own=("use",))
+        return {"use": call["use"], **call["parameters"]} if call["parameters"] else quota.order
+
+    def _reporting(self, read: Reporting) -> Reporting:
+        if read.tokenizer is None:
+            return read
+        path = self.file.parent / Path(read.tokenizer).expanduser()
+        if not path.exists():
+            what = f"there is no file or folder {read.tokenizer!r}"
+            raise self.error(what, ("report", "tokenizer"), "paths are relative to the pipeline file")
+        return read.model_copy(update={"tokenizer": str(path)})
 
     def _beside(self, name: str | None, at: KeyPath) -> Path | None:
         if name is None:
             return None
         path = self.file.parent / Path(name).expanduser()
         if not path.is_file():
-            raise self._error(f"the file {name!r} does not exist", at, "paths are relative to the pipeline file")
+            raise self.error(f"the file {name!r} does not exist", at, "paths are relative to the pipeline file")
         return path
 
     def _files(self, names: tuple[Path, ...], at: KeyPath) -> tuple[Path, ...]:
@@ -281,22 +297,22 @@ class _Reader:
             matched = matching(name, self.file.parent)
             if not matched:
                 what = f"no file is called {str(name)!r}"
-                raise self._error(what, at, "paths and patterns are relative to the pipeline file")
+                raise self.error(what, at, "paths and patterns are relative to the pipeline file")
             folders = [path for path in matched if path.is_dir()]
             if folders:
                 what = f"{str(folders[0].name)!r} is a folder"
-                raise self._error(what, at, f'give files, or a pattern such as "{name}/*"')
+                raise self.error(what, at, f'give files, or a pattern such as "{name}/*"')
             found |= dict.fromkeys(matched)
         return tuple(found)
 
     def _check_name(self, name: str, at: KeyPath) -> None:
         if not _NAME.fullmatch(name):
-            raise self._error(f"{name!r} cannot be a name", at, "use letters, digits, `-`, `_` and `.`")
+            raise self.error(f"{name!r} cannot be a name", at, "use letters, digits, `-`, `_` and `.`")
 
     def _distinct(self, names: list[str], what: str, key: str) -> None:
         for number, name in enumerate(names):
             if name in names[:number]:
-                raise self._error(
+                raise self.error(
                     f"two {what} are called {name!r}", (key, number), "give each its own `name`: reasons go by it"
                 )
 
@@ -305,87 +321,8 @@ class _Reader:
         for number, source in enumerate(sources):
             for rule in source.rules:
                 if uses.setdefault(rule.name, rule.use) != rule.use:
-                    raise self._error(
+                    raise self.error(
                         f"the rule {rule.name!r} is {uses[rule.name]!r} in one source and {rule.use!r} in another",
                         ("source", number, "filters", rule.name),
                         "one name stands for one rule: rename one of them",
                     )
-
-    def _checked(self, model: type[_M], value: Any, at: KeyPath, *, own: tuple[str, ...] = ()) -> _M:
-        try:
-            # Through JSON, an array is a tuple where one is asked for, even when types are strict.
-            return model.model_validate_json(json.dumps(value, default=str))
-        except ValidationError as error:
-            # A mistyped key is also a missing one; the typo says more.
-            first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-            path = (*at, *(_plain_location(first["loc"])))
-            key = str(path[-1]) if path else ""
-            if first["type"] == "extra_forbidden":
-                valid = [*_valid_keys(model, first["loc"]), *own]
-                raise self._error(f"there is no key {key!r} here", path, nearest(key, valid)) from None
-            if first["type"] == "missing":
-                raise self._error(f"the key {key!r} is missing", path) from None
-            # An item of an array is named with the array: its number alone says nothing.
-            key = _last_name(path)
-            said, what_next = _said(first)
-            raise self._error(f"{key!r} is {first['input']!r}: {said}", path, what_next) from None
-
-    def _error(self, what: str, at: KeyPath, next: str = "") -> PipelineError:
-        return PipelineError(what, where=self._where(at), next=next)
-
-    def _where(self, at: KeyPath) -> str:
-        dotted = _dotted(at).removeprefix(".")
-        known = at
-        while known and known not in self.lines:
-            known = known[:-1]
-        line = f", line {self.lines[known]}" if known else ""
-        return f"{self.file}{line}" + (f", key {dotted}" if dotted else "")
-
-
-def _dotted(at: KeyPath) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at)
-
-
-def _last_name(path: KeyPath) -> str:
-    return re.sub(r".*\.", "", _dotted(path))
-
-
-def _said(error: ErrorDetails) -> tuple[str, str]:
-    """What is wrong with a value, in words of a pipeline, and what to do next where more can be said."""
-    given = error["input"]
-    match error["type"]:
-        case "too_short":
-            return f"at least {error['ctx']['min_length']} is needed", ""
-        case "literal_error" if isinstance(given, str):
-            valid = re.findall("'([^']*)'", error["ctx"]["expected"])
-            return error["msg"].lower(), nearest(given, valid)
-        case "string_type" if error["loc"][-1:] == ("path",) and isinstance(given, list):
-            return error["msg"].lower(), 'a pattern such as "dumps/*.7z" matches several; else one [[source]] each'
-        case _:
-            return error["msg"].lower(), ""
-
-
-def _plain_location(location: tuple[str | int, ...]) -> KeyPath:
-    # Pydantic adds the branch of a union that failed, which is no key of the file.
-    return tuple(
-        part
-        for part in location
-        if isinstance(part, int) or not re.search(r"[\[\(]|^(str|int|float|tuple)$", part)
-    )
-
-
-def _valid_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The keys that are valid beside the last of a location inside a model."""
-    current: Any = model
-    for part in location[:-1]:
-        if isinstance(part, str) and part in current.model_fields:
-            annotation = current.model_fields[part].annotation
-            current = next(
-                (
-                    a
-                    for a in (annotation, *getattr(annotation, "__args__", ()))
-                    if isinstance(a, type) and issubclass(a, BaseModel)
-                ),
-                current,
-            )
-    return [field.alias or name for name, field in current.model_fields.items()]

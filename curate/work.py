@@ -15,11 +15,15 @@ from typing import Any, Final
 import polars as pl
 
 from curate.amend import amend, read_edits
+from curate.attribution import attribute
 from curate.contamination import contaminate
+from curate.controls import controls, vector_text
+from curate.decisions import Decisions, read_decisions
 from curate.deduplicating import deduplicate
 from curate.eligible import Eligible
 from curate.embedding import Embedder
 from curate.errors import PluginError, ShortageError
+from curate.exporting import Exported, export_all, write_cards
 from curate.facts import facts, unmet
 from curate.fingerprint import code
 from curate.inputs import DigestCache, Input, find_inputs
@@ -29,12 +33,14 @@ from curate.manifest import described, withdraw_manifest, write_manifest
 from curate.measuring import measure, subjects, survivors, wanted
 from curate.pipeline import SPLITS, Pipeline
 from curate.read import ReadInput, read, unreadable
-from curate.reduce import candidates, exclude, in_order, read_takedown, select, settle, standing
+from curate.reduce import exclude, in_order, read_takedown, settle, standing
 from curate.report.numbers import numbers
 from curate.report.page import page
+from curate.report.projection import Vectors
+from curate.selecting import VectorsOf, candidates, select
 from curate.selection.shortage import sentence, short, shortages
 from curate.store import Store, Table, write_text
-from curate.tables import EVIDENCE
+from curate.tables import DECISIONS, EVIDENCE
 from curate.watch import Clock, Watch
 
 _REPORTED: Final = (
@@ -44,6 +50,7 @@ _REPORTED: Final = (
     "records",
     "verdicts",
     "verdicts_measured",
+    "decisions",
     "exclusions",
     "contamination",
     "passes_against",
@@ -66,6 +73,8 @@ class Work:
     sample: int | None
     command: str
     alerts: list[str] = field(default_factory=list)
+    carried_out: dict[str, int] | None = None
+    draws_page: bool = True
 
     def decided(self, cache: DigestCache, store: Store) -> tuple[dict[str, Table], list[ReadInput]]:
         """All tables, the ledger last: what becomes of each record is decided, and nothing exported yet."""
@@ -74,15 +83,17 @@ class Work:
         tables, done = self._records(inputs, store)
         exclusions = tables["exclusions"].scan().collect()
         self._judge(tables, exclusions, store)
-        ids = standing(tables["verdicts"], tables["verdicts_measured"], exclusions)
+        decided = tables["decisions"].scan().filter(pl.col("decision") == "accept").collect()
+        accepted = decided["id"].to_list()
+        ids = standing(tables["verdicts"], tables["verdicts_measured"], exclusions, accepted)
         eligible = Eligible(tables["records"], ids, self.pipeline)
         embedder = Embedder(self.pipeline, store, self.workers)
         tables |= contaminate(eligible, embedder, store, self.clock)
         ids = ids.join(tables["contamination"].scan().select("id").collect(), on="id", how="anti")
         tables |= deduplicate(Eligible(tables["records"], ids, self.pipeline), embedder, store, self.clock)
-        with self.clock.stage("select"):
-            tables["picks"] = select(tables["records"], ids, tables["duplicates"], self.pipeline, store)
-            tables["ledger"] = settle(tables, exclusions, store)
+        tables["picks"] = select(tables["records"], ids, tables, self._vectors_of(tables, store), store)
+        with self.clock.stage("settle"):
+            tables["ledger"] = settle(tables, exclusions, store, accepted)
         return tables, done
 
     def done(self, cache: DigestCache) -> dict[str, Table]:
@@ -96,14 +107,23 @@ class Work:
                 where="; ".join(each["sentence"] for each in missing),
                 next="take fewer, loosen the rule that cost most, or read more data",
             )
+        vectors_of = self._vectors_of(tables, store)
+        compared = controls(tables["records"], tables["picks"], vectors_of, store)
         before = withdraw_manifest(self.folder)
         with self.clock.stage("export"):
-            exports = self._export(tables)
-            for left in before - {export["file"] for export in exports}:
-                (self.folder / left).unlink(missing_ok=True)
-        known = facts(self.pipeline, done, missing, exports, self.command, self.alerts)
+            strict = self.pipeline.strict and self.sample is None
+            exported = export_all(self.pipeline, tables, self.folder, strict=strict)
+        self.alerts += [each["sentence"] for each in exported.findings if each["severity"] == "warning"]
+        known = facts(self.pipeline, done, exported.files, self.command, self.alerts) | {
+            "shortages": missing,
+            "controls": compared,
+            "decisions": self.carried_out,
+            "export_findings": exported.findings,
+        }
         with self.clock.stage("report") as watch:
-            reports = self._report(tables, known, watch)
+            reports = self._report(tables, known, exported, vectors_of, watch)
+        for left in before - {export["file"] for export in exported.files} - set(reports):
+            (self.folder / left).unlink(missing_ok=True)
         self._finish(tables, known, reports, store)
         return tables
 
@@ -112,15 +132,23 @@ class Work:
         with self.clock.stage("read", total, "bytes") as watch:
             raw, done = read(inputs, store, watch, workers=self.workers, sample=self.sample)
         with self.clock.stage("amend"):
-            edits = read_edits(self.pipeline.amend)
+            decided = self._decided(raw)
+            edits = [*read_edits(self.pipeline.amend), *decided.edits]
             masking = {source.name: source.masking for source in self.pipeline.sources}
             records, amendments, intake = amend(raw, done, edits, masking, store)
             bad = unreadable(done)
-            exclusions, entries = exclude(records, read_takedown(self.pipeline.exclude), self.sample)
+            exclusions, entries = exclude(
+                records, read_takedown(self.pipeline.exclude), decided.rejected, self.sample
+            )
             met = set(amendments["id"])
             self.alerts += unmet("entries of the takedown list", entries)
             self.alerts += unmet("edits of records", sorted({edit.id for edit in edits} - met))
         small = {"amendments": amendments, "intake": intake, "unreadable": bad, "exclusions": exclusions}
+        small["decisions"] = pl.DataFrame(
+            [(each.id, each.decision, each.field, each.why, each.by) for each in decided.standing],
+            schema=DECISIONS,
+            orient="row",
+        )
         tables = {"read": raw, "records": records}
         for name, frame in small.items():
             # Amendments may be as large as the records, whose key says all that shaped them.
@@ -128,6 +156,23 @@ class Work:
             key = digest(name, records.key, digest(content))
             (tables[name],) = store.keyed([name], key, partial(list, [frame]))
         return tables, done
+
+    def _decided(self, raw: Table) -> Decisions:
+        """The decisions that hold; those that do not are told of."""
+        decided, stale, missing = read_decisions(self.pipeline.decisions).checked(raw.scan())
+        self.alerts += unmet("decisions", sorted({each.id for each in missing}))
+        if self.pipeline.decisions is not None:
+            self.carried_out = {
+                "accepted": len(decided.accepted),
+                "rejected": len(decided.rejected),
+                "edited": len(decided.edits),
+                "unmet": len(missing),
+                "stale": len(stale),
+            }
+        if stale:
+            changed = sorted({each.id for each in stale})
+            self.alerts += [f"decisions were not carried out, since the texts have changed: {', '.join(changed)}"]
+        return decided
 
     def _judge(self, tables: dict[str, Table], exclusions: pl.DataFrame, store: Store) -> None:
         records = tables["records"]
@@ -146,6 +191,11 @@ class Work:
                 surviving, self.pipeline, store, watch
             )
 
+    def _vectors_of(self, tables: dict[str, Table], store: Store) -> VectorsOf:
+        return VectorsOf(
+            tables["records"], self.pipeline, Embedder(self.pipeline, store, self.workers), self.clock
+        )
+
     def _shortages(self, tables: dict[str, Table]) -> list[dict[str, Any]]:
         picks = tables["picks"].scan().collect()
         if not short(picks, self.pipeline.quotas):
@@ -153,41 +203,40 @@ class Work:
         found = shortages(candidates(tables), picks, self.pipeline.quotas)
         return [shortage | {"sentence": sentence(shortage)} for shortage in found]
 
-    def _export(self, tables: dict[str, Table]) -> list[dict[str, Any]]:
-        quotas = [quota.model_dump(mode="json", by_alias=True) for quota in self.pipeline.quotas]
-        written = []
-        for number, export in enumerate(self.pipeline.exports):
-            # The first form stands at the top of the folder, where trainers are pointed to.
-            target = self.folder if number == 0 else self.folder / "formats" / export.use
-            for split in SPLITS:
-                frames = in_order(tables["records"].scan(), tables["picks"].scan(), split, quotas)
-                written += export.plugin(frames, split, target, **export.parameters)
-        return [
-            {
-                "file": file.relative_to(self.folder).as_posix(),
-                "rows": _lines_in(file),
-                "sha256": file_digest(file),
-                "bytes": file.stat().st_size,
-            }
-            for file in written
-        ]
-
-    def _report(self, tables: dict[str, Table], known: dict[str, Any], watch: Watch) -> dict[str, str]:
+    def _report(
+        self,
+        tables: dict[str, Table],
+        known: dict[str, Any],
+        exported: Exported,
+        vectors_of: VectorsOf,
+        watch: Watch,
+    ) -> dict[str, str]:
         scans = {name: tables[name].scan() for name in _REPORTED}
         for name in ("evidence", "evidence_measured"):
             # Each source has columns of its own here; what the report asks for, all have.
             unknown = [pl.scan_parquet(part.path).select(EVIDENCE.names()) for part in tables[name].parts]
             scans[name] = pl.concat(unknown) if unknown else pl.LazyFrame(schema=EVIDENCE)
-        counted = numbers(scans, known)
+        counted = numbers(scans, known, vectors=_compared(tables, vectors_of))
         write_text(self.folder / "report.json", canonical(counted) + "\n")
         made = ["report.json"]
-        try:
-            write_text(self.folder / "report.html", page(counted))
+        if self.draws_page and _drawn(counted, self.folder / "report.html", watch):
             made.append("report.html")
-        except PluginError as error:  # the page is an extra; the set and the numbers stand without it
-            (self.folder / "report.html").unlink(missing_ok=True)
-            watch.note(str(error))
+        attributed = attribute(
+            self._kept(tables),
+            self.folder,
+            name=self.pipeline.name,
+            amendments=scans["amendments"],
+        )
+        made += [file.name for file in attributed]
+        made += write_cards(self.folder, counted, self.pipeline.plain(), exported, beside=made)
         return {name: file_digest(self.folder / name) for name in made}
+
+    def _kept(self, tables: dict[str, Table]) -> Iterator[pl.DataFrame]:
+        """The records of all splits, with the split of each."""
+        quotas = [quota.model_dump(mode="json", by_alias=True) for quota in self.pipeline.quotas]
+        for split in SPLITS:
+            for frame in in_order(tables["records"].scan(), tables["picks"].scan(), split, quotas):
+                yield frame.with_columns(pl.lit(split).alias("split"))
 
     def _finish(
         self, tables: dict[str, Table], known: dict[str, Any], reports: dict[str, str], store: Store
@@ -212,14 +261,35 @@ class Work:
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         """The files that shape the run beside its inputs, by the setting that names each."""
-        files = {"exclude": self.pipeline.exclude, "amend": self.pipeline.amend}
+        files = {name: getattr(self.pipeline, name) for name in ("exclude", "amend", "decisions")}
         files |= {f"sources.{source.name}.groups": source.groups for source in self.pipeline.sources}
         return ((name, file) for name, file in files.items() if file is not None)
 
 
-def _lines_in(file: Path) -> int:
-    with file.open("rb") as lines:
-        return sum(1 for _ in lines)
+def _drawn(counted: dict[str, Any], file: Path, watch: Watch) -> bool:
+    """Draw the page, and say whether it could be: it is an extra, and the set and the numbers stand without it."""
+    try:
+        write_text(file, page(counted))
+    except PluginError as error:
+        file.unlink(missing_ok=True)
+        watch.note(str(error))
+        return False
+    return True
+
+
+def _compared(tables: dict[str, Table], vectors_of: VectorsOf) -> Vectors | None:
+    """The vectors that the pipeline made, of the records that came so far."""
+    text = vector_text(vectors_of.pipeline)
+    if text is None:
+        return None
+    measure, on = text
+    came = (
+        ["picks", "duplicates"]
+        if any(call.on == on and call.plugin.measure for call in vectors_of.pipeline.among)
+        else ["picks"]
+    )
+    ids = pl.concat([tables[name].scan().select("id") for name in came]).unique().collect()["id"].sort()
+    return Vectors(ids, lambda some: vectors_of(measure, on, some), f"{measure} of {on}")
 
 
 def _line(stage: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ LAYERS = [
         "files",
         "keys",
         "addresses",
+        "chat",
         "licenses",
         "toml_lines",
         "watch",
@@ -38,17 +39,22 @@ LAYERS = [
         "tables",
         "unpacking",
     },
-    {"authoring", "record", "intake", "lines", "shapes", "csv_rows", "measure", "dedup", "export", "store"},
+    {"authoring", "record", "intake", "lines", "shapes", "csv_rows", "store"}
+    | {"vectors", "rankings", "metrics", "measure", "dedup", "export"},
     {"api", "fingerprint", "registry", "testing"},
-    {"pipeline", "engine"},
+    {"pipeline", "engine", "checked_toml"},
     {"resolve", "inputs", "manifest", "pull"},
-    {"complete", "read", "judge", "masking", "selection", "report", "why", "contrast", "twins"},
-    {"diff", "duplicates", "rethreshold"},
+    {"complete", "read", "judge", "masking", "selection", "why", "contrast", "twins"}
+    | {"report", "attribution", "diff_settings"},
+    {"diff", "diff_files", "diff_texts", "duplicates", "rethreshold", "shifts", "distributions"}
+    | {"shown", "explore", "tuning", "run_display", "run_charts"},
     {"amend", "measuring", "reduce", "facts", "embedding"}
+    | {"decisions", "exporting", "selecting", "controls"}
     | {"eligible", "collapse", "contamination", "deduplicating"},
     {"work"},
+    {"review", "explore_widget", "tuning_widget"},
     {"runs"},
-    {"ablation", "lint", "looking", "plan"},
+    {"ablation", "lint", "looking", "plan", "forms", "implied", "reporting"},
     {"cli"},
 ]
 # The contracts and the built-ins of these packages lie together; what they may import differs.
@@ -66,6 +72,11 @@ LATE = {
     "llvmlite",
     "pyarrow",
     "huggingface_hub",
+    "tokenizers",
+    "ipywidgets",
+    "vl_convert",
+    "datasets",
+    "trl",
 }
 
 

@@ -160,7 +160,8 @@ def test_another_run_over_the_same_input_links_the_parts(tmp_path):
     assert one.samefile(two)
 
 
-STAGES = ["read", "amend", "judge", "language_response", "judge again", "dedup", "select", "export", "report"]
+STAGES = ["read", "amend", "judge", "language_response", "judge again", "dedup", "select", "settle"]
+STAGES += ["controls", "export", "report"]
 
 KILLED = """
 import os, signal, psutil, curate, curate.read, curate.registry, curate.measuring as measuring

@@ -11,12 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 import curate
-from curate import resolve
+from curate import registry, resolve
 from curate.cli import cli
 from curate.dedup import stars
-from curate.pipeline import Quota
+from curate.pipeline import Quota, Reporting
 from curate.resolve import read_pipeline
-from curate.selection import rankings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -72,12 +71,21 @@ def test_every_command_is_in_the_readme():
 
 def test_every_key_of_a_pipeline_is_in_the_readme():
     keys = README[README.index("## Keys of a pipeline") : README.index("## Sources")]
-    tables = [resolve._File, resolve._Source, resolve._Dedup, resolve._Export, Quota]
+    tables = [
+        resolve._File,
+        resolve._Source,
+        resolve._Dedup,
+        resolve._Export,
+        resolve._Licence,
+        resolve._Select,
+        Quota,
+        Reporting,
+    ]
     for table in tables:
         for name, field in table.model_fields.items():
             key = field.alias or name
             assert f"`{key}" in keys or f"[{key}" in keys or f", `{key}`" in keys, key
-    for ranking in rankings.names():
+    for ranking in registry.names("rankings"):
         assert f"`{ranking}`" in keys
     for policy in stars.POLICIES:
         assert f"`{policy}`" in keys
