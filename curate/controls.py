@@ -22,12 +22,13 @@ from curate.fingerprint import code
 from curate.keys import canonical, digest, mix, seed_for
 from curate.metrics import Prepared, Sample
 from curate.metrics.panel import panel
+from curate.metrics.prepared import FAMILIES
 from curate.pipeline import Pipeline
 from curate.rankings import Candidates, Greedy, Integers
 from curate.record import message
 from curate.reduce import of
 from curate.selecting import VectorsOf, candidate_columns
-from curate.selection.quotas import matches
+from curate.selection.quotas import ELSEWHERE, matches
 from curate.store import Store, Table
 
 DRAWS: Final = 20
@@ -46,8 +47,6 @@ _TITLES: Final = {
     "clusters": "clusters in turn",
     "pool": "the pool",
 }
-# What makes a metric, beside this module and all that it imports by name.
-_METRICS: Final = ("lexical", "structure", "semantic", "quality", "style", "lengths", "verbs")
 
 Json = dict[str, Any]
 
@@ -60,7 +59,10 @@ def controls(records: Table, picks: Table, vectors_of: VectorsOf, store: Store) 
     pipeline = vectors_of.pipeline
     text = vector_text(pipeline)
     model = vectors_of.embedder.key(text[0]) if text else None
-    made_by = [code(__name__), *(code(f"curate.metrics.{name}") for name in _METRICS)]
+    # What is found by name is not among what this module imports.
+    families = [f"curate.metrics.{name}" for name in (*FAMILIES, "verbs")]
+    orders = [registry.get("rankings", name).module for name in (*_ROWWISE, *_GREEDY)]
+    made_by = [code(module) for module in (__name__, *families, *orders)]
     key = digest("controls", records.key, picks.key, text, model, pipeline.seed, made_by)
 
     def make() -> list[pl.DataFrame]:
@@ -86,7 +88,7 @@ def vector_text(pipeline: Pipeline) -> tuple[str, str] | None:
 def _pool(records: Table, picks: Table, pipeline: Pipeline) -> pl.DataFrame:
     """The records that could be drawn to train on, by id, with what orders look at; `selected` are those drawn."""
     open_to = (pl.col("split") == "train") | (
-        pl.col("split").is_null() & ~pl.col("why").str.contains(" is in (test|dev)")
+        pl.col("split").is_null() & ~pl.col("why").str.contains(ELSEWHERE, literal=True)
     )
     drawn = picks.scan().filter(open_to).select("id", selected=pl.col("split").is_not_null()).collect()
     wanted = pl.any_horizontal([matches(quota) for quota in pipeline.quotas if quota.split == "train"] or [False])
@@ -144,7 +146,7 @@ class _Compared:
         candidates = Candidates(self.pool, self.seed, np.zeros(self.pool.height, dtype=np.int64))
         sets = {
             "selection": self.own,
-            "random": self._by_chance("controls.0", self.standing)[: self.size],
+            "random": self._by_chance("controls.0", np.arange(self.pool.height))[: self.size],
         }
         for name in _ROWWISE:
             keys = registry.get("rankings", name)(candidates)
@@ -237,8 +239,9 @@ class _Compared:
         above = ranks[self.selected.to_numpy()].sum() - self.size * (self.size + 1) / 2
         correlation = round(float(2 * above / (self.size * others) - 1), 3)
         shared = len(np.intersect1d(sets["selection"], sets["longest"])) if "longest" in sets else 0
-        lengths = self.pool["chars"].to_numpy()
-        chars = {name: int(np.median(lengths[rows])) if len(rows) else 0 for name, rows in sets.items()}
+        lengths = self.pool["chars"]
+        medians = {name: lengths[rows].quantile(0.5, interpolation="nearest") for name, rows in sets.items()}
+        chars = {name: int(median or 0) for name, median in medians.items()}
         by_chance = self.size**2 / self.pool.height
         longer = 100 * (correlation + 1) / 2
         return {

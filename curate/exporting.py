@@ -45,18 +45,30 @@ class Exported:
     findings: list[Json]
 
 
-def export_all(pipeline: Pipeline, tables: dict[str, Table], folder: Path, *, strict: bool = False) -> Exported:
-    """Write the records that a run has picked in every form that its pipeline asks for.
+@dataclass(frozen=True)
+class Sound:
+    """A set that every form it is to be written in has a place for, and what was found in it nevertheless."""
 
-    Raises `PipelineError` under `strict` when something is wrong with the set; `CurateError` when a form has no
-    place for it.
-    """
-    quotas = [quota.model_dump(mode="json", by_alias=True) for quota in pipeline.quotas]
-    records, picks = tables["records"].scan(), tables["picks"].scan()
+    looked: Looked
+    findings: list[Json]
+
+
+def check_all(pipeline: Pipeline, tables: dict[str, Table], *, strict: bool = False) -> Sound:
+    """Look over what a run has picked, before anything of an earlier run is touched. Raises as `check` does."""
+    return check(pipeline.exports, _frames(pipeline, tables), strict=strict)
+
+
+def export_all(pipeline: Pipeline, tables: dict[str, Table], folder: Path, sound: Sound) -> Exported:
+    """Write the records that a run has picked in every form that its pipeline asks for."""
     # The first form stands at the top of the folder, where trainers are pointed to.
     targets = [folder if not at else folder / "formats" / call.use for at, call in enumerate(pipeline.exports)]
     asked = list(zip(pipeline.exports, targets, strict=True))
-    return export(asked, frames_of(records, picks, quotas), folder, name=pipeline.name, strict=strict)
+    return export(asked, _frames(pipeline, tables), folder, name=pipeline.name, sound=sound)
+
+
+def _frames(pipeline: Pipeline, tables: dict[str, Table]) -> Frames:
+    quotas = [quota.model_dump(mode="json", by_alias=True) for quota in pipeline.quotas]
+    return frames_of(tables["records"].scan(), tables["picks"].scan(), quotas)
 
 
 def frames_of(records: pl.LazyFrame, picks: pl.LazyFrame, quotas: list[Json]) -> Frames:
@@ -64,18 +76,24 @@ def frames_of(records: pl.LazyFrame, picks: pl.LazyFrame, quotas: list[Json]) ->
     return lambda split: in_order(records, picks, split, quotas)
 
 
-def export(
-    asked: Sequence[tuple[Call, Path]], frames: Frames, folder: Path, *, name: str, strict: bool = False
-) -> Exported:
-    """Write the splits in forms, each into a folder of its own; `folder` is what files are named from.
+def check(calls: Sequence[Call], frames: Frames, *, strict: bool = False) -> Sound:
+    """Look over the splits that are to be written in these forms.
 
     Raises `PipelineError` under `strict` when something is wrong with the set; `CurateError` when a form has no
     place for it.
     """
-    looked = look_over(frames, SPLITS, {call.use: dict(call.parameters) for call, _ in asked})
-    findings = [*looked.findings, *_places([call.plugin for call, _ in asked], looked)]
+    looked = look_over(frames, SPLITS, {call.use: dict(call.parameters) for call in calls})
+    findings = [*looked.findings, *_places([call.plugin for call in calls], looked)]
     if strict:
         _refuse(findings)
+    return Sound(looked, findings)
+
+
+def export(
+    asked: Sequence[tuple[Call, Path]], frames: Frames, folder: Path, *, name: str, sound: Sound
+) -> Exported:
+    """Write splits that are `sound` in forms, each into its folder; `folder` is what files are named from."""
+    looked, findings = sound.looked, sound.findings
     files: list[Json] = []
     for call, target in asked:
         rows: dict[str, int] = {}

@@ -14,7 +14,7 @@ from typing import Final
 
 from curate import registry
 from curate.errors import CurateError, PluginError, ReproducibilityError, nearest
-from curate.exporting import Exported, export, frames_of, write_cards
+from curate.exporting import Exported, check, export, frames_of, write_cards
 from curate.manifest import broken
 from curate.pipeline import Call
 from curate.runs import Run
@@ -96,7 +96,7 @@ def _write(run: Run, forms: Sequence[str], folder: Path) -> Exported:
     ]
     pipeline = run.manifest["pipeline"]
     frames = frames_of(run.records, run.table("picks"), pipeline["quotas"])
-    done = export(asked, frames, folder, name=pipeline["name"])
+    done = export(asked, frames, folder, name=pipeline["name"], sound=check([call for call, _ in asked], frames))
     beside = [name for name in ATTRIBUTION if (run.path / name).exists()]
     for form in forms:
         for name in beside:

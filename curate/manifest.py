@@ -23,6 +23,7 @@ from curate.store import Table, read_json, write_text
 
 FORMAT: Final = 1
 _FILE: Final = "manifest.json"
+_WITHDRAWN: Final = ".withdrawn.json"
 
 
 class _DamagedError(ReproducibilityError):
@@ -50,17 +51,23 @@ def write_manifest(run: Path, content: dict[str, Any]) -> None:
     """Write the manifest, stamped with the format and the time."""
     stamped = {"format": FORMAT, "finished": datetime.now(UTC).isoformat(timespec="seconds"), **content}
     write_text(run / _FILE, json.dumps(stamped, indent=1, ensure_ascii=False) + "\n")
+    (run / _WITHDRAWN).unlink(missing_ok=True)
 
 
 def withdraw_manifest(run: Path) -> set[str]:
     """Take the manifest away, because the files that it vouches for are about to change.
 
-    Returns the files that it listed as exported, or as reports.
+    Returns the files that it listed as exported or as reports, and those of runs that were killed since. They stay
+    written down until the next manifest: a file that nobody vouches for must not be left behind.
     """
     listed: set[str] = set()
+    with suppress(OSError, ValueError):
+        listed |= set(read_json(run / _WITHDRAWN))
     with suppress(ReproducibilityError):  # there is none, or it is damaged: then it vouches for nothing
         manifest = read_manifest(run)
-        listed = {export["file"] for export in manifest["facts"]["exports"]} | set(manifest["reports"])
+        listed |= {export["file"] for export in manifest["facts"]["exports"]} | set(manifest["reports"])
+    if listed:
+        write_text(run / _WITHDRAWN, json.dumps(sorted(listed)) + "\n")
     (run / _FILE).unlink(missing_ok=True)
     return listed
 

@@ -200,6 +200,11 @@ class _Reader(CheckedToml):
         merged = {name: (("filters", name), value) for name, value in read.filters.items()} | own
         if read.licence.policy == _ANY and read.licence.model_extra:
             raise self.error("no policy is named", ("licence",), 'write `policy = "commercial"`')
+        if read.licence.policy != _ANY and _LICENCE in table.filters:
+            what = (
+                f"the policy of [licence] holds for every source, and this one has a rule {_LICENCE!r} of its own"
+            )
+            raise self.error(what, (*at, "filters", _LICENCE), "leave one of them out")
         if read.licence.policy != _ANY:
             merged[_LICENCE] = (("licence",), {"use": _LICENCE} | read.licence.model_dump())
         return SourceCall(
@@ -262,6 +267,8 @@ class _Reader(CheckedToml):
             default = f"{quota.source}-{quota.split}"
             taken = {other.name for other in named}
             unique = default if default not in taken else f"{default}-{number + 1}"
+            if quota.name:
+                self._check_name(quota.name, (*at, "name"))
             prefer = self._preference(quota, (*at, "prefer"))
             named.append(quota.model_copy(update={"name": quota.name or unique, "prefer": prefer}))
         self._distinct([quota.name for quota in named], "quotas", "select")

@@ -23,7 +23,7 @@ from curate.deduplicating import deduplicate
 from curate.eligible import Eligible
 from curate.embedding import Embedder
 from curate.errors import PluginError, ShortageError
-from curate.exporting import Exported, export_all, write_cards
+from curate.exporting import Exported, check_all, export_all, write_cards
 from curate.facts import facts, unmet
 from curate.fingerprint import code
 from curate.inputs import DigestCache, Input, find_inputs
@@ -107,12 +107,12 @@ class Work:
                 where="; ".join(each["sentence"] for each in missing),
                 next="take fewer, loosen the rule that cost most, or read more data",
             )
+        sound = check_all(self.pipeline, tables, strict=self.pipeline.strict and self.sample is None)
         vectors_of = self._vectors_of(tables, store)
         compared = controls(tables["records"], tables["picks"], vectors_of, store)
         before = withdraw_manifest(self.folder)
         with self.clock.stage("export"):
-            strict = self.pipeline.strict and self.sample is None
-            exported = export_all(self.pipeline, tables, self.folder, strict=strict)
+            exported = export_all(self.pipeline, tables, self.folder, sound)
         self.alerts += [each["sentence"] for each in exported.findings if each["severity"] == "warning"]
         known = facts(self.pipeline, done, exported.files, self.command, self.alerts) | {
             "shortages": missing,

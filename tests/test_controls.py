@@ -81,8 +81,8 @@ def pool_of(run):
     return pool.with_columns(pl.col("response").str.len_chars().alias("chars"))
 
 
-def lower_median(lengths):
-    return lengths.quantile(0.5, interpolation="lower")
+def median(lengths):
+    return lengths.quantile(0.5, interpolation="nearest")
 
 
 def test_the_pool_is_what_could_have_been_trained_on(selected):
@@ -98,9 +98,11 @@ def test_the_longest_and_the_random_set_are_what_they_are_called(selected):
     pool = pool_of(run)
     found = run.numbers["controls"]
     longest = pool.sort("chars", "id", descending=[True, False]).head(30)
-    assert found["length"]["median_chars"]["longest"] == int(longest["chars"].median())
+    assert found["length"]["median_chars"]["longest"] == int(
+        longest["chars"].quantile(0.5, interpolation="nearest")
+    )
     drawn = pool.with_columns(mix(draws(pool["id"]), seed_for(7, "controls.0")).alias("key")).sort("key").head(30)
-    assert found["length"]["median_chars"]["random"] == int(drawn["chars"].median())
+    assert found["length"]["median_chars"]["random"] == int(drawn["chars"].quantile(0.5, interpolation="nearest"))
     mine = set(run.split()["id"])
     row = found["overlap"]["names"].index("selection")
     at = found["overlap"]["names"].index("longest")
@@ -115,10 +117,10 @@ def test_the_band_is_that_of_twenty_random_sets_of_its_size(selected):
     medians = []
     for number in range(20):
         keys = mix(draws(pool["id"]), seed_for(7, f"controls.{number}"))
-        medians.append(lower_median(pool.with_columns(keys.alias("key")).sort("key").head(30)["chars"]))
+        medians.append(median(pool.with_columns(keys.alias("key")).sort("key").head(30)["chars"]))
     quantiles = np.quantile(medians, (0.05, 0.5, 0.95))
     assert [found["band"][name] for name in ("low", "median", "high")] == pytest.approx(quantiles)
-    own = lower_median(run.split()["response"].str.len_chars())
+    own = median(run.split()["response"].str.len_chars())
     assert found["values"]["selection"] == own
     below = sum((each < own) + (each == own) / 2 for each in medians)
     assert found["percentile"] == 100 * below / 20
@@ -135,8 +137,9 @@ def test_the_longest_lie_above_every_random_set_and_length_is_named(selected):
 def test_a_random_selection_is_told_apart_by_nothing(selected):
     found = selected(prefer="random").numbers["controls"]
     assert abs(found["length"]["rank_correlation"]) < 0.3
-    inside = [each["percentile"] for each in found["metrics"] if each["percentile"] is not None]
-    assert np.mean([5 <= each <= 95 for each in inside]) > 0.7
+    told = [each["percentile"] for each in found["metrics"] if each["percentile"] is not None]
+    # By chance a tenth lies outside; metrics follow one another, so more or less of them do at once.
+    assert np.mean([5 <= each <= 95 for each in told]) > 0.8
 
 
 def test_metrics_of_unequal_sizes_are_not_compared(selected):
@@ -167,6 +170,19 @@ def test_large_pools_and_sets_are_described_by_rows_drawn_by_id(selected, monkey
     assert "60 of 150 records" in found["note"]
     assert "20 rows are described" in found["note"]
     assert len({str(each["values"]) for each in found["metrics"]}) > 10
+
+
+def test_the_code_of_every_order_and_metric_is_in_the_key(selected, monkeypatch):
+    asked = []
+    monkeypatch.setattr(controls, "code", lambda module: asked.append(module) or "")
+    selected()
+    assert {"curate.rankings.clusters", "curate.rankings.longest", "curate.metrics.semantic"} <= set(asked)
+
+
+def test_the_random_set_of_a_large_pool_is_as_large_as_the_selection(selected, monkeypatch):
+    monkeypatch.setattr(controls, "POOL", 20)
+    found = selected().numbers["controls"]
+    assert {each["n"] for each in found["sets"]} == {30}
 
 
 def test_controls_are_found_again_when_nothing_changed(selected):

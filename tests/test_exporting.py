@@ -8,7 +8,7 @@ import curate
 from curate import registry
 from curate.errors import CurateError, PipelineError
 from curate.export.card import card, configs, size_category
-from curate.exporting import export, languages_of, write_cards
+from curate.exporting import check, export, languages_of, write_cards
 from curate.pipeline import Call
 from curate.record import records
 from tests.export.conftest import DIALOGUE, PLAIN, QUESTION, TOOLS
@@ -29,13 +29,19 @@ def frames(**rows):
     return lambda split: iter([records(rows.get(split, []))])
 
 
+def written(asked, frames, folder, *, name, strict=False):
+    """Look a set over and write it."""
+    sound = check([call for call, _ in asked], frames, strict=strict)
+    return export(asked, frames, folder, name=name, sound=sound)
+
+
 def many(count):
     return [{**PLAIN, "id": f"a:{n}", "prompt": f"Name prime number {n}."} for n in range(10, 10 + count)]
 
 
 def test_every_form_is_written_counted_and_digested(tmp_path):
     rows = {"train": many(12), "dev": [PLAIN], "test": [QUESTION]}
-    done = export(asked(tmp_path, *FORMS), frames(**rows), tmp_path, name="small")
+    done = written(asked(tmp_path, *FORMS), frames(**rows), tmp_path, name="small")
     data = {each["file"]: each["rows"] for each in done.files if each["split"] and ".ids." not in each["file"]}
     assert data["messages/train.jsonl"] == data["hugging_face/data/train-00000-of-00001.parquet"] == 12
     assert data["messages/test.jsonl"] == 1
@@ -52,7 +58,7 @@ def test_every_form_is_written_counted_and_digested(tmp_path):
 def test_the_same_set_gives_the_same_bytes(tmp_path):
     rows = {"train": many(3), "dev": [DIALOGUE]}
     one, two = (
-        export(asked(tmp_path / name, *FORMS), frames(**rows), tmp_path / name, name="small")
+        written(asked(tmp_path / name, *FORMS), frames(**rows), tmp_path / name, name="small")
         for name in ("a", "b")
     )
     assert one == two
@@ -70,12 +76,12 @@ def test_the_same_set_gives_the_same_bytes(tmp_path):
 )
 def test_what_a_form_has_no_place_for_is_refused_before_anything_is_written(tmp_path, form, row, said):
     with pytest.raises(CurateError, match=rf"`{form}` has no place for records with {said}"):
-        export(asked(tmp_path, "messages", form), frames(train=[PLAIN, row]), tmp_path, name="small")
+        written(asked(tmp_path, "messages", form), frames(train=[PLAIN, row]), tmp_path, name="small")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_prompts_without_a_response_are_left_out_where_they_have_no_place_and_counted(tmp_path):
-    done = export(
+    done = written(
         asked(tmp_path, "messages", "axolotl"), frames(train=[PLAIN], test=[QUESTION]), tmp_path, name="s"
     )
     (note,) = done.findings
@@ -88,25 +94,25 @@ def test_prompts_without_a_response_are_left_out_where_they_have_no_place_and_co
 
 
 def test_a_reader_that_asks_for_more_rows_is_named(tmp_path):
-    done = export(asked(tmp_path, "openai"), frames(train=many(9)), tmp_path, name="small")
+    done = written(asked(tmp_path, "openai"), frames(train=many(9)), tmp_path, name="small")
     assert [each["sentence"] for each in done.findings] == [
         "`openai`: its reader asks for 10 rows at least, and train has 9."
     ]
-    assert export(asked(tmp_path, "openai"), frames(train=many(10)), tmp_path, name="small").findings == []
+    assert written(asked(tmp_path, "openai"), frames(train=many(10)), tmp_path, name="small").findings == []
     with pytest.raises(PipelineError, match="asks for 10 rows at least"):
-        export(asked(tmp_path, "openai"), frames(train=many(9)), tmp_path, name="small", strict=True)
+        written(asked(tmp_path, "openai"), frames(train=many(9)), tmp_path, name="small", strict=True)
 
 
 def test_strict_makes_a_warning_an_error_and_leaves_notes(tmp_path):
     marked = {**PLAIN, "response": "Four.<|im_end|>"}
     calls = asked(tmp_path, "messages")
     with pytest.raises(PipelineError, match=r"(?s)faults, and the pipeline is strict.*<\|im_end\|> in 1.*next:"):
-        export(calls, frames(train=[marked]), tmp_path, name="small", strict=True)
+        written(calls, frames(train=[marked]), tmp_path, name="small", strict=True)
     assert list(tmp_path.iterdir()) == []
-    (finding,) = export(calls, frames(train=[marked]), tmp_path, name="small").findings
+    (finding,) = written(calls, frames(train=[marked]), tmp_path, name="small").findings
     assert finding["severity"] == "warning"
     long = {**PLAIN, "response": "x" * 5_000}
-    (finding,) = export(calls, frames(train=[long]), tmp_path, name="small", strict=True).findings
+    (finding,) = written(calls, frames(train=[long]), tmp_path, name="small", strict=True).findings
     assert finding["kind"] == "long"
 
 
@@ -178,7 +184,7 @@ def run(tmp_path_factory):
 def carded(run, tmp_path):
     """The run's set in some forms with its cards: the folder, what was written, and the names of the cards."""
     calls = asked(tmp_path, "messages", "prompt_completion", "axolotl", "hugging_face")
-    done = export(calls, lambda split: iter([run.split(split)]), tmp_path, name=run.name)
+    done = written(calls, lambda split: iter([run.split(split)]), tmp_path, name=run.name)
     names = write_cards(tmp_path, run.numbers, run.manifest["pipeline"], done, beside=["ATTRIBUTION.jsonl"])
     return tmp_path, done, names
 
@@ -282,7 +288,7 @@ def test_the_52k_are_written_in_every_form(real_data, tmp_path):
         for n, row in enumerate(rows)
         if row["output"].strip()
     )
-    done = export(
+    done = written(
         asked(tmp_path, *FORMS, "alpaca"),
         lambda split: iter([frame] if split == "train" else [frame[:0]]),
         tmp_path,

@@ -45,4 +45,6 @@ def clusters(
     frame = pl.DataFrame({"cluster": of, "closeness": closeness, "draw": draw})
     frame = frame.with_columns(outside=~place.over("cluster").is_between(nearest, farthest))
     frame = frame.with_columns(turn=pl.struct("outside", "draw").rank("ordinal").over("cluster"))
-    return frame.select(key=pl.struct("outside", "turn", "draw").rank("ordinal"))["key"]
+    # A row without a vector is in no cluster, and comes after all others.
+    placed = pl.Series((vectors != 0).any(axis=1))
+    return frame.select(key=pl.when(placed).then(pl.struct("outside", "turn", "draw").rank("ordinal")))["key"]

@@ -59,6 +59,8 @@ ELIGIBLE: Final = pl.Schema(
 DRAWING_ORDER: Final = ("test", "dev", "train")
 
 _PROMPT_ONLY: Final = "prompt-only, and train needs a response"
+# Stands in the reasons of records whose thread, or what they are like, another split has drawn from.
+ELSEWHERE: Final = " is in "
 _UNMATCHED: Final = "no quota takes it"
 _NAMEABLE: Final = (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
 
@@ -142,8 +144,8 @@ def draw_quotas(
         for other in range(split):
             elsewhere = here[closed == other]
             own = thread_in[threads[elsewhere]] == other
-            outcome.refuse(elsewhere[own], f"thread is in {DRAWING_ORDER[other]}")
-            outcome.refuse(elsewhere[~own], f"what it is like is in {DRAWING_ORDER[other]}")
+            outcome.refuse(elsewhere[own], f"thread{ELSEWHERE}{DRAWING_ORDER[other]}")
+            outcome.refuse(elsewhere[~own], f"what it is like{ELSEWHERE}{DRAWING_ORDER[other]}")
         here = here[(closed < 0) | (closed == split)]
         if quota.split == "train":
             outcome.refuse(here[prompt_only[here]], _PROMPT_ONLY)

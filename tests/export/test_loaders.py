@@ -8,7 +8,7 @@ import pytest
 from curate import registry
 from curate.export.card import configs
 from curate.export.yaml_lines import yaml_text
-from curate.exporting import export
+from curate.exporting import check, export
 from curate.pipeline import Call
 from tests.export.conftest import DIALOGUE, GIVEN, PLAIN, QUESTION, TOOLS
 
@@ -25,7 +25,8 @@ def exported(splits, tmp_path):
     """Export the small set in one form, and return its folder and what was written."""
 
     def made(form, rows=SPLITS, **given):
-        done = export([(call(form, **given), tmp_path)], splits(**rows), tmp_path, name="small")
+        form, frames = call(form, **given), splits(**rows)
+        done = export([(form, tmp_path)], frames, tmp_path, name="small", sound=check([form], frames))
         return tmp_path, done.files
 
     return made

@@ -142,6 +142,11 @@ def test_without_apart_only_listed_pairs_keep_together(chosen):
         ),
         ('[report]\ntokenizer = "none.json"\n', "there is no file or folder 'none.json'"),
         ('[licence]\nalso = ["Foo"]\n', "no policy is named"),
+        (
+            '[source.filters]\nlicense_forbids = false\n[licence]\npolicy = "commercial"\n',
+            "this one has a rule 'license_forbids' of its own",
+        ),
+        ('[[select.quota]]\nname = "a thread is in test"\nfrom = "jsonl"\n', "cannot be a name"),
     ],
 )
 def test_what_cannot_be_meant_stops_before_anything_is_read(prepared, pipeline, said):
