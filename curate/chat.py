@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Final, NamedTuple
 
+# Characters that cannot be seen, are not allowed in HTML, or turn the text around them.
+_HIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
 CHARS: Final = 1_200  # of a turn that are shown before it has to be opened
 
 # One for MathJax 2, which nbconvert loads, and one for MathJax 3 of JupyterLab.
@@ -65,8 +67,8 @@ def _block(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with control characters, which no browser shows, as signs."""
-    return "".join("�" if letter < " " and letter not in "\n\t" else letter for letter in text)
+    """The text with each character that hides or turns others written as its code point."""
+    return _HIDDEN.sub(lambda hidden: f"⟨U+{ord(hidden[0]):04X}⟩", text)
 
 
 def rows_html(rows: Iterable[tuple[str, str]]) -> str:

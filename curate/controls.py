@@ -141,6 +141,15 @@ class _Compared:
         ]
 
     @cached_property
+    def _others(self) -> list[str]:
+        """Orders on vectors that no quota prefers:
+
+        the selection's own would only be the same from another start.
+        """
+        preferred = {quota.order for quota in self.vectors_of.pipeline.quotas if quota.split == "train"}
+        return [name for name in _GREEDY if name not in preferred]
+
+    @cached_property
     def whole(self) -> Mapping[str, Integers]:
         """The sets to be compared, each of the selection's size, by name."""
         candidates = Candidates(self.pool, self.seed, np.zeros(self.pool.height, dtype=np.int64))
@@ -150,13 +159,13 @@ class _Compared:
         }
         for name in _ROWWISE:
             keys = registry.get("rankings", name)(candidates)
-            if keys.count():
+            if keys.count() >= self.size:  # a record without a score has no place in the order of scores
                 sets[name] = _first(keys, self.size)
         if self.text and self.size <= DESCRIBED:
             some = self.pool[self.standing]
             vectors = self.vectors_of(*self.text, some["id"])
             among = Candidates(some, self.seed, np.zeros(len(some), dtype=np.int64), vectors)
-            for name in _GREEDY:
+            for name in self._others:
                 order = registry.get("rankings", name)(among)
                 sets[name] = self.standing[_first(order, self.size)]
         return sets

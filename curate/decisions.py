@@ -14,13 +14,14 @@ now, the decision is stale: it is reported, and not carried out on a text that n
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import polars as pl
 from filelock import FileLock
@@ -38,8 +39,10 @@ _HEADER: Final = {"curate": "decisions", "version": VERSION}
 _SHAPE: Final = (
     'a decision is {"id": …, "decision": …, "why": …, "by": …, "at": …}, and of an edit "field" and "after"'
 )
+_TORN: Final = "if its writing was interrupted, take this line out of the file and decide again"
 _NEEDED: Final = ("id", "decision", "why", "by", "at")
 _TEXTS: Final = ("id", "why", "by")  # which may not be blank
+_TAIL: Final = 65_536  # bytes that are read from the end at once
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,11 @@ def standing(decided: Iterable[Decision]) -> Decisions:
 
 
 def add_decisions(file: Path, decisions: Iterable[Decision]) -> int:
-    """Add decisions to a file, which is made if need be, all of them or none; say how many.
+    """Add decisions to a file, which is made if need be; say how many.
 
-    What is in the file stays as it is, byte for byte.
+    What is in the file stays as it is, byte for byte, and is not read again but for its first and its last line:
+    however many decisions there are, one more costs as much. When writing fails, nothing is added. When the machine
+    stops amid it, the last line may be torn: that is an error, here and in `read_decisions`, which names the line.
 
     Raises `PipelineError` for a decision that is none, and for a file of anything else.
     """
@@ -156,10 +161,10 @@ def add_decisions(file: Path, decisions: Iterable[Decision]) -> int:
     file = file.resolve()  # behind a link, the file is meant
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_name(f".{file.name}.lock")):
-        before = file.read_bytes() if file.exists() else b""
-        _decided(file, before)
-        head = before or _line(_HEADER)
-        write_bytes(file, b"".join([head, b"" if head.endswith(b"\n") else b"\n", *lines]))
+        if not file.exists() or not file.stat().st_size:
+            write_bytes(file, b"".join([_line(_HEADER), *lines]))
+        else:
+            _append(file, b"".join(lines))
     return len(lines)
 
 
@@ -174,6 +179,41 @@ def _said(decision: Decision) -> dict[str, Any]:
     return {name: value for name, value in vars(decision).items() if value is not None or name in of_edit}
 
 
+def _append(file: Path, lines: bytes) -> None:
+    """Put lines at the end of a file of decisions, behind whole ones; the file is as it was when that fails."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        first = next((line.strip() for line in iter(lambda: opened.readline(_TAIL), b"") if line.strip()), b"")
+        last = _last_line(opened, size)
+        opened.seek(size - 1)
+        gap = b"" if opened.read() == b"\n" else b"\n"  # an editor may have left the last line's end out
+    try:
+        _decided(file, b"\n".join(dict.fromkeys([first, last])))
+    except PipelineError:
+        _decided(file, file.read_bytes())  # which names the line
+        raise
+    left = memoryview(gap + (lines if first else _line(_HEADER) + lines))
+    with file.open("ab", buffering=0) as end:  # so that closing it has nothing left to write, and to fail at
+        try:
+            while left:
+                left = left[end.write(left) :]
+            os.fsync(end.fileno())
+        except OSError:
+            end.truncate(size)
+            raise
+
+
+def _last_line(opened: BinaryIO, size: int) -> bytes:
+    """The last line that is not blank, without its end."""
+    tail = b""
+    while size and b"\n" not in tail.strip():
+        step = min(_TAIL, size)
+        size -= step
+        opened.seek(size)
+        tail = opened.read(step) + tail
+    return tail.strip().rpartition(b"\n")[2].strip()
+
+
 def _line(value: dict[str, Any]) -> bytes:
     # What is no text fails the check that follows, as a line of a file would.
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
@@ -182,7 +222,8 @@ def _line(value: dict[str, Any]) -> bytes:
 def _decided(file: Path, content: bytes) -> list[Decision]:
     decided: list[Decision] = []
     begun = False
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{file}, line {number}"
@@ -190,7 +231,7 @@ def _decided(file: Path, content: bytes) -> list[Decision]:
             _check_header(line, where)
             begun = True
         elif not _is_header(line):
-            decided.append(_decision(line, where))
+            decided.append(_decision(line, where, unread=_TORN if number == len(lines) else _SHAPE))
         else:
             _check_header(line, where)
     return decided
@@ -237,12 +278,12 @@ def _object(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _decision(line: bytes, where: str) -> Decision:
+def _decision(line: bytes, where: str, *, unread: str = _SHAPE) -> Decision:
     try:
         raw = _object(line)
         fault = next(chain(_shape_faults(raw), _faults(raw)), None)
     except ValueError as error:
-        fault = str(error), _SHAPE
+        fault = str(error), unread
     if fault:
         raise PipelineError(f"a line is no decision: {fault[0]}", where=where, next=fault[1])
     return Decision(**raw)

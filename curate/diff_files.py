@@ -153,7 +153,8 @@ def _keys(run: Finished) -> pl.DataFrame:
             "id",
             "source",
             "position",
-            pl.col("id").str.split_exact(":", 1).struct.field("field_1").alias("native"),
+            # A native id may have colons of its own, as addresses do.
+            pl.col("id").str.splitn(":", 2).struct.field("field_1").alias("native"),
             pl.struct("history", "system", message().alias("message")).struct.json_encode().alias("prompt"),
             # A response that is empty is not the same as none.
             pl.concat_str(pl.lit("="), "response").fill_null("").alias("response"),

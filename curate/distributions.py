@@ -7,17 +7,17 @@ is exact: no value is sampled, or rounded before it is counted.
 from __future__ import annotations
 
 from itertools import pairwise
-from math import ceil, floor, log, log2, log10, pi, sqrt
+from math import floor, log, log2, log10, pi, sqrt
 from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from curate.report.evidence import QUANTILES
 from curate.report.excerpts import number
 
 Json = dict[str, Any]
 
 SHOWN_CATEGORIES: Final = 30  # the others are one row
-QUANTILES: Final = {"min": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 _BINS: Final = 12  # at most: what is legible side by side on a phone
 _SPREAD: Final = 20.0  # 95% against 5%, from which bins double in width instead of being equally wide
@@ -88,7 +88,7 @@ def by_chance(counts: pl.DataFrame, *, numeric: bool) -> float:
 def of_numbers(counts: pl.DataFrame) -> Json:
     """Two distributions of numbers: distance, quantiles under `a` and `b`, where the gap is widest, and bins.
 
-    Rows without a number are under `missing` and in nothing else.
+    Rows without a number, or with an infinite one, are under `missing` and in nothing else.
     """
     known = counts.filter(_known(counts["value"])).sort("value")
     unknown = counts.filter(~_known(counts["value"]))
@@ -108,11 +108,11 @@ def of_categories(counts: pl.DataFrame) -> Json:
     `leading` is the category that stands for each side, with its share: the most frequent, or yes of yes and no;
     null where the side has no rows.
     """
-    rows = _rows(counts)
+    ordered = _ordered(counts)
     return _of("category", "total variation distance", total_variation(counts), counts) | {
         "distinct": {side: int(counts.filter(pl.col(side) > 0)["value"].drop_nulls().len()) for side in "ab"},
-        "leading": {side: _leading(rows, side, size) for side, size in zip("ab", _sizes(counts), strict=True)},
-        "rows": rows,
+        "leading": {side: _leading(ordered, side, size) for side, size in zip("ab", _sizes(counts), strict=True)},
+        "rows": _rows(ordered),
     }
 
 
@@ -128,25 +128,35 @@ def _of(kind: str, measure: str, distance: float, counts: pl.DataFrame) -> Json:
 
 
 def _known(values: pl.Series) -> pl.Series:
-    return values.is_not_null() & values.is_not_nan() if values.dtype.is_float() else values.is_not_null()
+    # Infinity is no place on a line: no bin can begin or end there.
+    finite = values.is_finite() if values.dtype.is_float() else values.is_not_null()
+    return finite.fill_null(value=False)
 
 
 def _quantiles(counts: pl.DataFrame, side: str) -> Json:
-    """Nearest-rank quantiles of one side, from counts in order of value; null where there is none."""
+    """Quantiles of one side, from counts in order of value; null where there is none.
+
+    Each is the value nearest to q·(n - 1) among those in order, counted from 0, the upper one of two: what Polars
+    calls "nearest", and has of the values themselves.
+    """
     own = counts.filter(pl.col(side) > 0)
     n = int(own[side].sum())
     if not n:
         return {"n": 0} | dict.fromkeys(QUANTILES)
     up_to = own[side].cast(pl.UInt64).cum_sum()
-    places = {key: up_to.search_sorted(max(1, ceil(round(q * n, 6)))) for key, q in QUANTILES.items()}
+    places = {key: up_to.search_sorted(floor(q * (n - 1) + 0.5) + 1) for key, q in QUANTILES.items()}
     return {"n": n} | {key: number(own["value"][place]) for key, place in places.items()}
 
 
-def _rows(counts: pl.DataFrame) -> list[Json]:
-    """The categories with the largest shares on either side, and the others together."""
+def _ordered(counts: pl.DataFrame) -> pl.DataFrame:
+    """The categories, those with the largest share on either side first."""
     a, b = (max(1, size) for size in _sizes(counts))
     share = pl.max_horizontal(pl.col("a") / a, pl.col("b") / b)
-    ordered = counts.select("value", "a", "b").sort(share, "value", descending=[True, False], nulls_last=True)
+    return counts.select("value", "a", "b").sort(share, "value", descending=[True, False], nulls_last=True)
+
+
+def _rows(ordered: pl.DataFrame) -> list[Json]:
+    """The categories that come first, and the others together."""
     rows = [
         {"category": _named(value), "a": x, "b": y} for value, x, y in ordered.head(SHOWN_CATEGORIES).iter_rows()
     ]
@@ -156,14 +166,16 @@ def _rows(counts: pl.DataFrame) -> list[Json]:
     return rows
 
 
-def _leading(rows: list[Json], side: str, n: int) -> Json | None:
-    named = [row for row in rows if "others" not in row]
+def _leading(ordered: pl.DataFrame, side: str, n: int) -> Json | None:
     if not n:
         return None
-    if {row["category"] for row in named} <= {"yes", "no"}:
-        return {"category": "yes", "share": number(sum(r[side] for r in named if r["category"] == "yes") / n)}
-    most = max(named, key=lambda row: int(row[side]))
-    return {"category": most["category"], "share": number(most[side] / n)}
+    values, records = ordered["value"], ordered[side]
+    answers = {_named(value): int(rows) for value, rows in zip(values.head(2), records, strict=False)}
+    if ordered.height == len(answers) and answers.keys() <= {"yes", "no"}:
+        return {"category": "yes", "share": number(answers.get("yes", 0) / n)}
+    # Of all categories, since what is most of one side may be too little of both to be shown.
+    most = int(records.arg_max() or 0)
+    return {"category": _named(values[most]), "share": number(int(records[most]) / n)}
 
 
 def _named(value: Any) -> str | None:

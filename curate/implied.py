@@ -18,6 +18,8 @@ TABLES: Final = frozenset({".csv", ".tsv", ".tab", ".parquet", ".arrow", ".arrow
 _PACKED: Final = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
 _MAGIC: Final = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 _NAME_CHARS: Final = 60
+# JSON has these as they are, and TOML may not (toml.io/en/v1.0.0, "String"), or no screen shows them.
+_ESCAPED: Final = re.compile("[\x7f-\x9f]")
 
 # Everything is kept whatever share repeats: the passes count, and the guard would stop them.
 COUNTING: Final = """
@@ -42,8 +44,11 @@ group_size = 1000000000
 def looked(path: Path, source: str | None, parameters: Mapping[str, Any]) -> Look:
     """A first look by the first source that makes records of a file.
 
-    Raises `SourceError` with what the plainest source says when none does.
+    Raises `SourceError` with what the plainest source says when none does, and for names that are not UTF-8.
     """
+    _check_written("the name of the file", path)
+    for name, value in parameters.items():
+        _check_written(f"the value of {name}", value)
     candidates = (source,) if source else _OF_TABLES if _is_table(path) else _OF_ROWS
     refused: list[CurateError] = []
     for each in candidates:
@@ -53,10 +58,23 @@ def looked(path: Path, source: str | None, parameters: Mapping[str, Any]) -> Loo
             refused.append(error)
             continue
         if found.made:
+            for file in found.inputs:
+                _check_written("the name of the file", file)
             return found
         tried = f"tried as {', '.join(candidates)}; name another with --source, see `curate list sources`"
         refused.append(SourceError("no record comes of it", where=str(path), next=tried))
     raise _told(refused[0])  # what the plainest source says is nearest to what the file seems to be
+
+
+def _check_written(what: str, value: Any) -> None:
+    """Raise `SourceError` for what neither a pipeline nor a report can hold, since it is not UTF-8."""
+    written = str(value.absolute() if isinstance(value, Path) else value)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        shown = written.encode("utf-8", "backslashreplace").decode()  # an error has to be shown, too
+        next = "give the file, or its folder, another name" if isinstance(value, Path) else "write it in UTF-8"
+        raise SourceError(f"{what} is not UTF-8", where=shown, next=next) from None
 
 
 def _told(error: CurateError) -> CurateError:
@@ -102,6 +120,9 @@ def implied(name: str, looks: Sequence[Look]) -> str:
 
 
 def _table(name: str, keys: Mapping[str, Any]) -> str:
-    return f"[[{name}]]\n" + "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in keys.items()
-    )
+    return f"[[{name}]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in keys.items())
+
+
+def _value(value: Any) -> str:
+    quoted = json.dumps(value, ensure_ascii=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)

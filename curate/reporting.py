@@ -261,28 +261,30 @@ def render(path: str | Path, out: Path | None = None) -> Path:
     a version whose report had other parts.
     """
     done = load(path)
-    numbers = done.path / "report.json"
-    if not numbers.exists() or file_digest(numbers) != done.manifest["reports"]["report.json"]:
-        raise ReproducibilityError(
-            "the numbers of the report are not those that the run left",
-            where=str(numbers),
-            next="run the pipeline again: only what has changed is made",
-        )
-    made = _page_of(done)
     if out is not None:
         file = targets(out, done.name)[0]
+        made = _page_of(done)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, made)
         return file
-    file = done.path / "report.html"
     with locked(done.path):
-        write_text(file, made)
+        # Whoever held the folder until now may have finished the run anew.
+        done = load(path)
+        file = done.path / "report.html"
+        write_text(file, _page_of(done))
         reports = done.manifest["reports"] | {file.name: file_digest(file)}
         write_manifest(done.path, done.manifest | {"reports": reports})
     return file
 
 
 def _page_of(run: Run) -> str:
+    numbers = run.path / "report.json"
+    if not numbers.exists() or file_digest(numbers) != run.manifest["reports"]["report.json"]:
+        raise ReproducibilityError(
+            "the numbers of the report are not those that the run left",
+            where=str(numbers),
+            next="run the pipeline again: only what has changed is made",
+        )
     if find_spec("jinja2") is None:
         return page(run.numbers)  # which says what is missing
     from jinja2 import UndefinedError

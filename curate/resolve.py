@@ -16,6 +16,7 @@ from curate import registry
 from curate.checked_toml import CheckedToml
 from curate.errors import CurateError, PipelineError, nearest
 from curate.files import holds_files, matching
+from curate.licenses.policies import POLICIES
 from curate.pipeline import Call, DedupCall, Guard, Pipeline, Quota, Reporting, Rule, SourceCall
 from curate.tables import EVIDENCE, HAND, VERDICTS
 from curate.toml_lines import KeyPath
@@ -198,8 +199,7 @@ class _Reader(CheckedToml):
             self._check_name(table.name, (*at, "name"))
         own = {name: ((*at, "filters", name), value) for name, value in table.filters.items()}
         merged = {name: (("filters", name), value) for name, value in read.filters.items()} | own
-        if read.licence.policy == _ANY and read.licence.model_extra:
-            raise self.error("no policy is named", ("licence",), 'write `policy = "commercial"`')
+        self._check_policy(read.licence)
         if read.licence.policy != _ANY and _LICENCE in table.filters:
             what = (
                 f"the policy of [licence] holds for every source, and this one has a rule {_LICENCE!r} of its own"
@@ -216,6 +216,16 @@ class _Reader(CheckedToml):
             language=table.language or call["plugin"].language,
             rules=tuple(self._rule(name, *merged[name]) for name in merged if merged[name][1] is not False),
         )
+
+    def _check_policy(self, licence: _Licence) -> None:
+        valid = [_ANY, *POLICIES]
+        if licence.policy not in valid:
+            what = f"no policy on licences is called {licence.policy!r}"
+            raise self.error(what, ("licence", "policy"), nearest(licence.policy, valid))
+        if licence.policy == _ANY:
+            for key in licence.model_extra or {}:
+                what = f"`{key}` says nothing without a policy"
+                raise self.error(what, ("licence", key), nearest(key, ["policy"]))
 
     def _rule(self, name: str, at: KeyPath, value: Any) -> Rule:
         if not isinstance(value, dict):

@@ -248,7 +248,7 @@ def _edits(made: Decision, shown: Shown, cells: Mapping[str, str], changed: Sequ
     if not changed:
         raise ValueError("the decision is edit, but no text was changed")
     for field in changed:
-        before, after = shown.record[field], cells[field]
+        before, after = shown.record[field], _plain_ends(cells[field])
         if before is not None and len(before) > _CELL:
             raise ValueError(f"its {field} is longer than a spreadsheet's cell holds: edit it in a notebook")
         if field == "prompt" and not after.strip():
@@ -264,6 +264,11 @@ def _said(cell: str, name: str) -> str:
 
 def _differs(before: str | None, cell: str) -> bool:
     """Whether a text was changed by somebody; spreadsheets rewrite line ends and cut long texts off."""
-    was, now = ((text or "").replace("\r\n", "\n").replace("\r", "\n") for text in (before, cell))
+    was, now = _plain_ends(before or ""), _plain_ends(cell)
     cut = len(was) > _CELL and len(now) >= _CELL - 1 and was.startswith(now)
     return was != now and not cut
+
+
+def _plain_ends(text: str) -> str:
+    """The text with the line ends that texts of records have, whatever a spreadsheet made of them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

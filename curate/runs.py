@@ -13,6 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from curate import registry
+from curate.decisions import read_decisions
 from curate.deduplicating import check_passes
 from curate.diff import Difference, difference
 from curate.duplicates import Duplicates, duplicates_of
@@ -199,6 +200,7 @@ def prepare(pipeline: str | Path, *, plugins: Iterable[str | Path] = (), without
     forget()
     read = read_pipeline(Path(pipeline), without=tuple(without))
     check_selection(read)
+    read_decisions(read.decisions)
     check_passes(read)
     for rules_of in (on_text, on_measures):
         verdict_schema(read, rules_of)  # every rule is built and typed once, on an empty frame

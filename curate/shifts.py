@@ -17,6 +17,7 @@ from curate.metrics import style
 from curate.metrics.contract import Metric
 from curate.metrics.shares import QUESTIONS
 from curate.record import message
+from curate.views import FIELDS, present_in_record, text
 
 Json = dict[str, Any]
 
@@ -67,20 +68,22 @@ def shifts(a: Finished, b: Finished, *, whole: bool = False) -> list[Json]:
     """Every distribution that either run's kept records have, side by side, the furthest apart first.
 
     With `whole` all records are compared instead of kept ones, and not by source or split: so files are. Evidence
-    of rules is compared over kept records, and over all that were judged in both runs.
+    of rules is compared over kept records, and over all that were judged in both runs; where it is text, over those
+    of them that have the field that the rule looks at.
 
     Each is a mapping of `name`, `title`, `of` ("kept", "judged" or "all"), `kind` ("number" or "category"),
     `measure`, `shift` and `by_chance` (0 to 1, null where a side is empty). Numbers have `unit`, quantiles under
-    `a` and `b` with the rows that have none as `missing`, `at` (value and shares where the gap is widest) and
-    `bins`; categories have `rows` of counts and how many values there are, `distinct`.
+    `a` and `b` with the rows that have none, or an infinite one, as `missing`, `at` (value and shares where the gap
+    is widest) and `bins`; categories have `rows` of counts and how many values there are, `distinct`.
     """
     sides = [dict(_columns(run, whole=whole)) for run in (a, b)]
     found = list(_compared(*sides, whole=whole))
     del sides
     rules = _shared_rules(a, b)
+    judged = [_judged(run, rules) for run in (a, b)]
     if not whole:
-        found += _evidence(a, b, rules, ids=[_kept(run)["id"] for run in (a, b)])
-    found += _evidence(a, b, rules, ids=None)
+        found += _evidence(a, rules, [_only(run, rows) for run, rows in zip((a, b), judged, strict=True)], "kept")
+    found += _evidence(a, rules, judged, "judged")
     return sorted(found, key=lambda row: (-1 if row["shift"] is None else -row["shift"], row["name"], row["of"]))
 
 
@@ -92,17 +95,18 @@ def _kept(run: Finished) -> pl.DataFrame:
 def _columns(run: Finished, *, whole: bool) -> Iterator[tuple[str, pl.DataFrame]]:
     """For each distribution of a run the values and how often each is there, as `value` and `n`."""
     columns = {
-        "prompt": message().str.len_chars(),
+        "prompt": pl.col("prompt").str.len_chars(),
         "response": pl.col("response").str.len_chars(),
         "turns": pl.col("history").list.len(),
         "year": pl.col("created").dt.year().cast(pl.String),
-        "first_word": message().str.extract(_WORD).str.to_lowercase(),
+        "first_word": pl.col("prompt").str.extract(_WORD).str.to_lowercase(),
         "has_response": _said(pl.col("response").is_not_null()),
         "has_system": _said(pl.col("system").is_not_null()),
     }
     columns |= {name: _said(QUESTIONS[name.partition(":")[2]]) for name in _STYLE}
     plain = [pl.col(name) for name in ("source", "domain", "group", "license", "score", "prompt_score")]
-    records = run.table("records")
+    # To those who measure rows, as to a model, what is asked is the prompt with its context.
+    records = run.table("records").with_columns(message().alias("prompt"))
     if whole:
         rows = records.select("id", *plain, **columns).collect(engine="streaming")
     else:
@@ -197,19 +201,65 @@ def _shared_rules(a: Finished, b: Finished) -> dict[str, str]:
     return rules
 
 
-def _evidence(a: Finished, b: Finished, rules: Mapping[str, str], ids: list[pl.Series] | None) -> Iterator[Json]:
-    of = "judged" if ids is None else "kept"
+def _judged(run: Finished, rules: Mapping[str, str]) -> dict[str, pl.LazyFrame]:
+    """The verdicts of each rule; where its evidence is text, of records alone that have the field it looks at.
+
+    Of numbers, those that there are none of are counted apart, whatever the cause.
+    """
+    told = [rule for rule in run.manifest["facts"]["rules"] if rule["name"] in rules]
+    schemas = {table: run.table(table).collect_schema() for table in set(rules.values())}
+    texts = [rule for rule in told if not schemas[rules[rule["name"]]][rule["name"]].is_numeric()]
+    fields = _fields(run) if texts else {}
+    lacking = {
+        field: _lacking(run, field)
+        for field in sorted({fields.get((at, rule["name"]), "") for rule in texts for at in rule["sources"]})
+    }
+    judged = {rule: run.table(table) for rule, table in rules.items()}
+    for rule in texts:
+        name = rule["name"]
+        asked = [
+            (pl.col("source") == at) & ~pl.col("id").is_in(lacking[fields.get((at, name), "")].implode())
+            for at in rule["sources"]
+        ]
+        judged[name] = judged[name].filter(pl.any_horizontal(pl.lit(value=False), *asked))
+    return judged
+
+
+def _fields(run: Finished) -> dict[tuple[str, str], str]:
+    """The field that a rule looks at, by source and rule, where it has such a parameter."""
+    return {
+        (source["name"], rule["name"]): rule["of"]
+        for source in run.manifest["pipeline"]["sources"]
+        for rule in source["rules"]
+        if rule.get("of") in FIELDS
+    }
+
+
+def _lacking(run: Finished, field: str) -> pl.Series:
+    """The ids of the records that have no such field."""
+    there = present_in_record(text(field)) if field else pl.lit(value=True)
+    if not there.meta.root_names():
+        return pl.Series("id", [], pl.String)  # every record has it
+    return run.table("records").filter(~there).select("id").collect(engine="streaming")["id"]
+
+
+def _only(run: Finished, judged: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+    """The verdicts of kept records."""
+    kept = pl.col("id").is_in(_kept(run)["id"].implode())
+    return {rule: rows.filter(kept) for rule, rows in judged.items()}
+
+
+def _evidence(
+    a: Finished, rules: Mapping[str, str], judged: list[dict[str, pl.LazyFrame]], of: str
+) -> Iterator[Json]:
     senses = {rule["name"]: rule["sense"] for rule in a.manifest["facts"]["rules"]}
-    for rule, table in rules.items():
-        sides = []
-        for place, run in enumerate((a, b)):
-            rows = run.table(table)
-            rows = rows if ids is None else rows.filter(pl.col("id").is_in(ids[place].implode()))
-            value = pl.col(rule)
-            if senses.get(rule) == "present":
-                value = pl.when(value.is_null()).then(pl.lit(_NOT_FOUND)).otherwise(pl.lit(_FOUND))
-            sides.append(rows.group_by(value=value).agg(n=pl.len()).collect(engine="streaming"))
-        counts = _joined(*sides)
+    for rule in rules:
+        value = pl.col(rule)
+        if senses.get(rule) == "present":
+            value = pl.when(value.is_null()).then(pl.lit(_NOT_FOUND)).otherwise(pl.lit(_FOUND))
+        counts = _joined(
+            *(rows[rule].group_by(value=value).agg(n=pl.len()).collect(engine="streaming") for rows in judged)
+        )
         if counts["value"].null_count() == counts.height:
             continue
         title = f"Evidence of {rule}"

@@ -61,6 +61,8 @@ _REPORTED: Final = (
     "ledger",
 )
 
+_TOLD: Final = 3  # records that an alert names
+
 
 @dataclass
 class Work:
@@ -107,6 +109,7 @@ class Work:
                 where="; ".join(each["sentence"] for each in missing),
                 next="take fewer, loosen the rule that cost most, or read more data",
             )
+        self._accepted(tables)
         sound = check_all(self.pipeline, tables, strict=self.pipeline.strict and self.sample is None)
         vectors_of = self._vectors_of(tables, store)
         compared = controls(tables["records"], tables["picks"], vectors_of, store)
@@ -173,6 +176,19 @@ class Work:
             changed = sorted({each.id for each in stale})
             self.alerts += [f"decisions were not carried out, since the texts have changed: {', '.join(changed)}"]
         return decided
+
+    def _accepted(self, tables: dict[str, Table]) -> None:
+        """Tell of records that were accepted and are not kept: other stages than the rules may be against them."""
+        accepted = tables["decisions"].scan().filter(pl.col("decision") == "accept").select("id")
+        ends = (
+            tables["ledger"].scan().join(accepted, on="id", how="semi").filter(pl.col("state") != "kept").collect()
+        )
+        if self.carried_out is not None:
+            self.carried_out["accepted_not_kept"] = ends.height
+        if ends.height:
+            told = ", ".join(f"{id} ({state}: {detail})" for id, _, state, detail in ends.head(_TOLD).iter_rows())
+            what = "1 accepted record is" if ends.height == 1 else f"{ends.height:,} accepted records are"
+            self.alerts.append(f"{what} not kept, though no rule counts: {told}")
 
     def _judge(self, tables: dict[str, Table], exclusions: pl.DataFrame, store: Store) -> None:
         records = tables["records"]

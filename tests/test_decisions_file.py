@@ -9,7 +9,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from curate import amend
+from curate import amend, decisions
 from curate.decisions import (
     Decision,
     Decisions,
@@ -280,3 +280,75 @@ def test_edits_fit_what_amends_by_hand(tmp_path):
     file = tmp_path / "edits.jsonl"
     file.write_text(json.dumps(vars(edit)), "utf-8")
     assert amend.read_edits(file) == [edit] == [replace(edit)]
+
+
+def test_one_more_decision_costs_as_much_however_many_there_are(tmp_path, monkeypatch):
+    file = written(tmp_path, *[LINE | {"id": f"x:{n}", "why": "because " * 20} for n in range(2_000)])
+    before, inode = file.read_bytes(), file.stat().st_ino
+    parsed = []
+    whole = decisions._decided
+    monkeypatch.setattr(
+        decisions, "_decided", lambda file, content: parsed.append(len(content)) or whole(file, content)
+    )
+    monkeypatch.setattr(decisions, "write_bytes", None)  # which writes a file anew
+    add_decisions(file, [decision("y:1")])
+    assert sum(parsed) < 1_000 < len(before)
+    assert file.stat().st_ino == inode
+    assert file.read_bytes().startswith(before)
+    assert "y:1" in read_decisions(file).rejected
+
+
+@pytest.mark.parametrize("bytes_left", [1, 40, 90])
+def test_a_torn_last_line_is_named_when_it_is_read_and_when_another_is_added(bytes_left, tmp_path):
+    file = written(tmp_path, LINE)
+    file.write_bytes(file.read_bytes() + json.dumps(LINE | {"id": "x:2"}).encode()[:bytes_left])
+    before = file.read_bytes()
+    for use in (read_decisions, lambda file: add_decisions(file, [decision("x:3")])):
+        with pytest.raises(PipelineError, match="a line is no decision") as caught:
+            use(file)
+        assert caught.value.where == f"{file}, line 3"
+        assert "take this line out" in caught.value.next
+    assert file.read_bytes() == before
+
+
+def test_when_a_disk_is_full_the_file_is_as_it_was(tmp_path, monkeypatch):
+    file = written(tmp_path, LINE)
+    before = file.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("curate.decisions.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        add_decisions(file, [decision("x:2"), decision("x:3")])
+    assert file.read_bytes() == before
+
+
+def test_a_last_line_may_be_long_and_blank_ones_may_follow(tmp_path):
+    file = written(tmp_path, EDIT | {"after": "word " * 40_000})
+    file.write_bytes(file.read_bytes() + b"\r\n \n")
+    add_decisions(file, [decision("x:2")])
+    assert {each.id for each in read_decisions(file).standing} == {"x:1", "x:2"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\n \n"])
+def test_a_file_of_blank_lines_is_begun(content, tmp_path):
+    file = tmp_path / "decisions.jsonl"
+    file.write_bytes(content)
+    add_decisions(file, [decision()])
+    assert set(read_decisions(file).rejected) == {"x:1"}
+
+
+def test_of_a_table_only_the_records_asked_for_are_decoded(tmp_path):
+    read_table({"id": "x:1"}, {"id": "x:2"}).collect().write_parquet(tmp_path / "read.parquet")
+    plans = []
+    scanned = pl.scan_parquet(tmp_path / "read.parquet")
+
+    class Watched:
+        def filter(self, wanted):
+            plans.append(scanned.filter(wanted).explain())
+            return scanned.filter(wanted)
+
+    assert set(contents(Watched(), ["x:2"])) == {"x:2"}
+    assert "FILTER" not in plans[0]
+    assert "SELECTION: " in plans[0]  # of the scan, which looks at ids alone and decodes texts where they fit

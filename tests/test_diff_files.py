@@ -10,6 +10,9 @@ from click.testing import CliRunner
 
 from curate.cli import cli
 from curate.errors import PipelineError
+from curate.keys import draws
+from curate.metrics import Prepared, Sample
+from curate.record import message
 from curate.reporting import compared, open_files
 from tests.walk import prose
 
@@ -76,6 +79,18 @@ def test_own_ids_tell_what_has_another_prompt_and_response(opened):
     assert ends(found) == {"lost": 1, "gained": 1, "changed": 1}
 
 
+def test_ids_that_are_addresses_are_told_apart_by_all_of_them(opened):
+    rows = [row(n, id=f"https://example.org/questions/{n}") for n in range(10)]
+    moved = [r | {"prompt": row(70 + n)["prompt"]} for n, r in enumerate(rows[:2])]
+    other = [*rows[2:9], *reversed(moved), row(90, id="https://example.org/questions/90")]
+    found = opened("a.jsonl", rows).diff(opened("b.jsonl", other))
+    assert found.ids_told
+    assert ends(found) == {"lost": 1, "gained": 1, "changed": 2}
+    assert found.changed.select("id_a", "id_b", "differs").rows() == [
+        (f"jsonl:https://example.org/questions/{n}",) * 2 + ("prompt",) for n in (0, 1)
+    ]
+
+
 def test_ids_that_are_but_places_are_not_gone_by(opened):
     rows = [row(n) for n in range(10)]
     numbered = [[r | {"id": place} for place, r in enumerate(each)] for each in (rows, [row(99), *rows[:-1]])]
@@ -135,6 +150,23 @@ def test_styles_are_of_the_rows_with_a_response(opened):
     lists = next(shift for shift in a.diff(b).shifts if shift["name"] == "style:lists")
     assert (lists["n_a"], lists["n_b"], lists["shift"]) == (4, 4, 0.25)
     assert lists["title"] == "Responses with a list"
+
+
+def test_styles_are_asked_of_the_prompt_with_its_context(opened):
+    text = prose(5, 40)
+    split = [{"prompt": "Repeat this.", "context": text, "response": f"{text} {n}"} for n in range(4)]
+    whole = [{"prompt": f"Repeat this.\n\n{text}", "response": each["response"]} for each in split]
+    a, b = opened("a.jsonl", split), opened("b.jsonl", whole)
+    shifts = {shift["name"]: shift for shift in a.diff(b).shifts}
+    assert {name for name, shift in shifts.items() if shift["shift"]} == set()
+    said = a.records.select("id", message().alias("prompt"), "response", category="domain").collect()
+    shares = Prepared(Sample(said.with_columns(draws(said["id"]))), seed=1).values(range(4))
+    yes = {
+        name: sum(row["a"] for row in shifts[name]["rows"] if row["category"] == "yes")
+        for name in shifts
+        if name.startswith("style:")
+    }
+    assert {name.partition(":")[2]: count / 4 for name, count in yes.items()}.items() <= shares.items()
 
 
 def test_examples_are_drawn_by_id_and_show_what_differs(opened):

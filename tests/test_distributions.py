@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from math import ceil, isnan
+from math import inf, isnan
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curate.distributions import (
     SHOWN_CATEGORIES,
@@ -18,6 +20,7 @@ from curate.distributions import (
     total_variation,
 )
 from curate.keys import draws
+from curate.report.evidence import quantiles
 
 
 def numbers(name, n, below=20):
@@ -99,8 +102,18 @@ def test_quantiles_are_those_of_the_rows_in_order(samples):
     found = of_numbers(counts(a, b))
     for side, rows in (("a", sorted(a)), ("b", sorted(b))):
         for key, q in (("p5", 5), ("p25", 25), ("median", 50), ("p75", 75), ("p95", 95)):
-            assert found[side][key] == rows[max(1, ceil(q * len(rows) / 100)) - 1]
+            assert found[side][key] == rows[(q * (len(rows) - 1) + 50) // 100]
         assert (found[side]["min"], found[side]["max"], found[side]["n"]) == (rows[0], rows[-1], len(rows))
+
+
+@pytest.mark.parametrize("n", range(1, 130))
+def test_quantiles_are_those_of_the_reports_for_every_number_of_rows(n):
+    assert of_numbers(counts(range(n), []))["a"] == quantiles(pl.Series(range(n))) | {"missing": 0}
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=300))
+def test_quantiles_of_counts_are_those_of_the_values(values):
+    assert of_numbers(counts(values, [0]))["a"] == quantiles(pl.Series(values)) | {"missing": 0}
 
 
 @pytest.mark.parametrize("below", [2, 7, 60, 5_000, 1_000_000])
@@ -124,6 +137,16 @@ def test_floats_that_are_no_number_are_missing_and_in_no_bin():
     assert found["shift"] == 0.5
 
 
+def test_infinities_are_missing_and_in_no_bin():
+    found = of_numbers(counts([-inf] * 3 + [0.5, 1.5] + [inf] * 3, [0.5, inf], pl.Float64))
+    assert (found["a"]["n"], found["a"]["missing"]) == (2, 6)
+    assert (found["a"]["min"], found["a"]["max"]) == (0.5, 1.5)
+    assert (found["b"]["n"], found["b"]["missing"]) == (1, 1)
+    assert sum(each["a"] for each in found["bins"]) == 2
+    nothing = of_numbers(counts([inf], [-inf], pl.Float64))
+    assert (nothing["shift"], nothing["bins"], nothing["a"]["missing"]) == (None, [], 1)
+
+
 def test_many_categories_are_shown_by_share_and_the_others_together():
     a = [f"{place:03}" for place in range(40)] + ["b"] * 100
     found = of_categories(counts(a, ["b", *["rare in a"] * 2], pl.String))
@@ -140,6 +163,20 @@ def test_a_side_is_stood_for_by_what_is_most_frequent_or_by_yes():
     asked = of_categories(counts(["no", "no", "no", "yes"], ["no"], pl.String))
     assert asked["leading"] == {"a": {"category": "yes", "share": 0.25}, "b": {"category": "yes", "share": 0}}
     assert of_categories(counts(["x"], [], pl.String))["leading"]["b"] is None
+
+
+def test_what_leads_a_side_is_what_it_has_most_of_though_it_is_not_shown():
+    # Each of the 30 that are shown is a larger share of a than any is of b.
+    a = [f"shown {place:02}" for place in range(SHOWN_CATEGORIES)] * 3
+    b = [f"b {place:03}" for place in range(40)] + ["b 007"]
+    found = of_categories(counts(a, b, pl.String))
+    assert all(row["b"] == 0 for row in found["rows"][:SHOWN_CATEGORIES])
+    assert found["leading"]["b"] == {"category": "b 007", "share": pytest.approx(2 / 41, rel=1e-5)}
+
+
+def test_yes_and_no_among_other_answers_are_categories_like_them():
+    found = of_categories(counts(["no", "no", "yes"], ["maybe"], pl.String))
+    assert found["leading"]["a"] == {"category": "no", "share": pytest.approx(2 / 3, rel=1e-5)}
 
 
 def test_the_order_of_rows_changes_nothing(samples):

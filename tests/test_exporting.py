@@ -8,6 +8,8 @@ import curate
 from curate import registry
 from curate.errors import CurateError, PipelineError
 from curate.export.card import card, configs, size_category
+from curate.export.card_marks import code, prose
+from curate.export.checks import finding
 from curate.exporting import check, export, languages_of, write_cards
 from curate.pipeline import Call
 from curate.record import records
@@ -259,7 +261,65 @@ def test_nothing_in_a_card_is_html_or_breaks_a_table(run):
     said = card({**run.numbers, "name": "a <b> | c", "alerts": alerts}, [])
     assert "<script>" not in said
     assert "- two lines" in said
-    assert "# a &lt;b> | c" in said
+    assert "# a &lt;b> &#124; c" in said
+
+
+NASTY = (
+    "![p](https://evil.example/t.png)",
+    "[a](https://evil.example)",
+    "a`![p](https://evil.example/t.png)",
+    "``![p](https://evil.example/t.png)`",
+    "a|b`|![p](https://evil.example/t.png)|`",
+    "\\`a` \\| ![p](https://evil.example/t.png) \\",
+    "a\n\n![p](https://evil.example/t.png)\n\n# b",
+    "<img src=https://evil.example/t.png>&#33;&lbrack;",
+    "![p][r]\n\n[r]: https://evil.example/t.png",
+    "<https://evil.example> **b** _c_ ~~d~~",
+)
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_nothing_that_comes_from_data_is_markup_in_a_card(run, nasty):
+    markdown_it = pytest.importorskip("markdown_it")
+    given = run.numbers
+    rule = {**given["rules"][0], "name": nasty, "summary": nasty}
+    inputs = [{**given["made_by"]["inputs"][0], "input": nasty, "source": nasty}]
+    numbers = {
+        **given,
+        "name": nasty,
+        "rules": [rule],
+        "alerts": [nasty, f"said of `a`, {nasty} and `b`"],
+        "made_by": {**given["made_by"], "command": f"curate run {nasty}", "inputs": inputs},
+        "domains": [{**row, "source": nasty} for row in given["domains"]],
+        "licenses": [{**row, "license": nasty} for row in given["licenses"]],
+        "licensing": {"conflicts": [nasty]},
+    }
+    findings = [finding("roles", "warning", 1, [nasty], "user and assistant do not take turns in 1 record")]
+    files = [{"file": f"{nasty}/train.jsonl", "form": "messages", "split": "train", "rows": 1}]
+    said = card(numbers, files, languages=[nasty], findings=findings).split("---\n", 2)[2]
+    tokens = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(said)
+    flat = [each for token in tokens for each in (token, *(token.children or ()))]
+    kinds = {each.type for each in flat}
+    assert not kinds & {"image", "link_open", "html_inline", "html_block", "strong_open", "em_open", "s_open"}
+    assert [each.tag for each in flat if each.type == "heading_open"].count("h1") == 1
+    inline = [token for token in tokens if token.type == "inline"]
+    assert any("evil.example" in token.content for token in inline)
+    assert not [
+        token.content
+        for token in inline
+        if "](http" in token.content and "code_inline" not in {each.type for each in token.children}
+    ]
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_what_a_card_quotes_reads_as_it_stands(nasty):
+    markdown_it = pytest.importorskip("markdown_it")
+    read = markdown_it.MarkdownIt("commonmark", {"html": True})
+    line = " ".join(nasty.split())
+    for made in (code(nasty), prose(nasty.replace("`", "'"))):
+        (token,) = [each for each in read.parse(f"x {made}") if each.type == "inline"]
+        text = "".join(each.content for each in token.children)
+        assert text.replace("'", "`") == f"x {line}"
 
 
 def test_a_split_without_rows_is_no_configuration():

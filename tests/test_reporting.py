@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,7 +13,8 @@ from click.testing import CliRunner
 
 import curate
 from curate.cli import cli
-from curate.errors import CurateError, ReproducibilityError, SourceError
+from curate.errors import BusyError, CurateError, ReproducibilityError, SourceError
+from curate.manifest import locked, write_manifest
 from curate.reporting import is_run, open_files, render, write_report
 from tests.walk import lay_out, prose
 
@@ -150,6 +154,39 @@ def test_names_of_files_may_hold_anything(tmp_path):
     assert opened.title == odd.name
 
 
+@pytest.mark.parametrize("mark", ["\x01", "\x1b", "\x7f", "\x85", "\x9f", "\u2028", "\\", "\U0001f35e"])
+def test_names_of_files_may_hold_what_no_screen_shows(tmp_path, mark):
+    odd = tmp_path / f"my{mark}rows" / f"train{mark}.jsonl"
+    odd.parent.mkdir()
+    odd.write_text(lines(PAIRS))
+    opened = open_files(odd, runs=tmp_path / "runs")
+    assert opened.tables["records"].rows == len(PAIRS)
+    assert opened.title == odd.name
+
+
+@pytest.mark.parametrize("asked", ["file", "folder", "pattern"])
+def test_a_name_that_is_not_utf_8_is_an_error_that_can_be_shown(tmp_path, asked):
+    odd = tmp_path / "rows" / os.fsdecode(b"tr\xe4in.csv")
+    odd.parent.mkdir()
+    try:
+        odd.write_text("instruction,output\nSay one.,One.\n")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    path = {"file": odd, "folder": odd.parent, "pattern": odd.parent / "*.csv"}[asked]
+    with pytest.raises(SourceError, match="not UTF-8") as error:
+        open_files(path, source="table", runs=tmp_path / "runs")
+    assert "in.csv" in error.value.where
+    assert error.value.next
+    str(error.value).encode()
+    assert not Path(tmp_path / "runs").exists()
+
+
+def test_a_parameter_that_is_not_utf_8_is_an_error_that_names_it(tmp_path, write_jsonl):
+    with pytest.raises(SourceError, match="the value of domain is not UTF-8") as error:
+        open_files(write_jsonl("a.jsonl", PAIRS), runs=tmp_path, domain=os.fsdecode(b"\xe4"))
+    str(error.value).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
@@ -215,6 +252,35 @@ def test_the_page_of_a_run_is_made_anew_from_its_numbers(tmp_path):
     (run.path / "report.json").write_text("{}")
     with pytest.raises(ReproducibilityError, match="not those that the run left"):
         render(run.path)
+
+
+def test_a_run_that_ends_while_the_folder_is_waited_for_keeps_its_manifest(tmp_path, monkeypatch):
+    run = curate.run(lay_out(tmp_path, files=("a",)), runs=tmp_path / "runs")
+
+    @contextmanager
+    def ended_meanwhile(folder):
+        with locked(folder):
+            write_manifest(folder, run.manifest | {"name": "the later run"})
+            yield
+
+    monkeypatch.setattr("curate.reporting.locked", ended_meanwhile)
+    render(run.path)
+    assert curate.load(run.path).manifest["name"] == "the later run"
+
+
+def test_the_folder_is_held_while_its_page_is_drawn(tmp_path, monkeypatch):
+    run = curate.run(lay_out(tmp_path, files=("a",)), runs=tmp_path / "runs")
+
+    def drawn(numbers):
+        with pytest.raises(BusyError), locked(run.path):
+            pass
+        return numbers["summary"]["outcome"]
+
+    monkeypatch.setattr("curate.reporting.page", drawn)
+    assert render(run.path).read_text() == run.numbers["summary"]["outcome"]
+    with pytest.raises(CurateError, match="there is no such run folder"):
+        render(tmp_path / "runs" / "nothing")
+    assert not (tmp_path / "runs" / "nothing").exists()
 
 
 def test_numbers_of_another_version_are_an_error_that_says_so(tmp_path, monkeypatch):

@@ -145,6 +145,18 @@ def test_a_spreadsheet_may_write_other_delimiters_line_ends_and_columns(walked, 
     assert [each.id for each in import_rows(walked, file)] == [id]
 
 
+def test_line_ends_of_a_spreadsheet_do_not_get_into_a_text(walked, tmp_path):
+    file = exported(walked, tmp_path)
+    id = read_rows(file)[0]["id"]
+
+    def fill(row):
+        if row["id"] == id:
+            row |= {"response": "one\r\ntwo\rthree\n", "decision": "edit", "why": "w", "by": "b"}
+
+    (edit,) = import_rows(walked, filled(file, fill))
+    assert edit.after == "one\ntwo\nthree\n"
+
+
 def test_texts_that_a_spreadsheet_cut_off_are_no_edits_and_cannot_be_edited(walked, tmp_path):
     file = filled(exported(walked, tmp_path), lambda row: row.update(response=row["response"][:32_767]))
     assert import_rows(walked, file) == []

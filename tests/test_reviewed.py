@@ -6,6 +6,7 @@ import pytest
 
 import curate
 from curate.errors import PipelineError
+from curate.runs import prepare
 
 PIPELINE = """
 name = "p"
@@ -65,7 +66,14 @@ def test_the_ledger_counts_what_was_accepted_and_what_was_rejected(reviewed):
         "3": ("kept", "train"),
         "4": ("rejected", "too_short"),
     }
-    assert run.numbers["decisions"] == {"accepted": 1, "rejected": 1, "edited": 0, "unmet": 0, "stale": 0}
+    assert run.numbers["decisions"] == {
+        "accepted": 1,
+        "rejected": 1,
+        "edited": 0,
+        "unmet": 0,
+        "stale": 0,
+        "accepted_not_kept": 0,
+    }
     assert sorted(run.split()["id"]) == ["jsonl:1", "jsonl:3"]
 
 
@@ -107,6 +115,9 @@ def test_an_accepted_copy_is_still_a_copy(reviewed):
     pipeline = PIPELINE + '[[dedup]]\nuse = "exact"\non = "response"\n'
     run = reviewed(decision(1, "accept"), decision(2, "accept"), rows=rows, pipeline=pipeline)
     assert sorted(state for state, _ in states(run).values()) == ["duplicate", "kept"]
+    assert run.numbers["decisions"]["accepted_not_kept"] == 1
+    (alert,) = [alert for alert in run.numbers["alerts"] if "accepted" in alert]
+    assert alert.startswith("1 accepted record is not kept, though no rule counts: jsonl:")
 
 
 def test_a_decision_on_a_text_that_has_changed_since_is_an_alert_and_not_carried_out(reviewed):
@@ -137,3 +148,11 @@ def test_a_file_that_is_missing_is_named_with_its_line(tmp_path):
     (tmp_path / "p.toml").write_text(PIPELINE)
     with pytest.raises(PipelineError, match="line 3, key decisions"):
         curate.run(tmp_path / "p.toml", runs=tmp_path / "runs")
+
+
+def test_a_file_that_holds_no_decisions_is_refused_before_anything_is_read(tmp_path, write_jsonl):
+    write_jsonl("a.jsonl", ROWS)
+    (tmp_path / "decisions.jsonl").write_text('{"id": "jsonl:1"}\n')
+    (tmp_path / "p.toml").write_text(PIPELINE)
+    with pytest.raises(PipelineError, match=r"decisions\.jsonl"):
+        prepare(tmp_path / "p.toml")

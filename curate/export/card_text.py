@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from curate.export.card_marks import Code, cell, code, prose
+
 Json = dict[str, Any]
 
 _SPLITS: Final = ("train", "dev", "test")
@@ -40,7 +42,7 @@ def body(
         "Loading": _loading(exports, configs),
         "Making it again": _again(numbers, beside),
     }
-    parts = [f"# {_plain(numbers['name'])}\n"]
+    parts = [f"# {prose(numbers['name'])}\n"]
     for title, lines in sections.items():
         text = "\n".join(lines).strip()
         if text:
@@ -49,10 +51,10 @@ def body(
 
 
 def _what(numbers: Json, languages: Sequence[str]) -> Iterator[str]:
-    said = f" Languages: {', '.join(languages)}." if languages else ""
+    said = f" Languages: {prose(', '.join(languages))}." if languages else ""
     yield (
         "Examples to tune a language model by instructions: what a user asks, and the answer to learn."
-        f" {numbers['summary']['outcome']}{said}"
+        f" {prose(numbers['summary']['outcome'])}{said}"
     )
     yield ""
     yield from _table(
@@ -84,14 +86,14 @@ def _composition(numbers: Json) -> Iterator[str]:
 def _made(numbers: Json) -> Iterator[str]:
     made_by = numbers["made_by"]
     version = made_by.get("versions", {}).get("curate", "")
-    yield f"By curate {version}: `{made_by.get('command', '')}`."
+    yield f"By curate {version}: {code(made_by.get('command', ''))}."
     yield ""
     left = numbers["funnel"]["total"]["records"]
     steps = [("read", "", left)]
     steps += [(each["step"], each["removed"], each["left"]) for each in numbers["funnel"]["total"]["steps"]]
     yield from _table(("step", "records removed", "records left"), steps)
     rules = [
-        (f"`{rule['name']}`", rule["summary"], rule["judged"], rule["hit"])
+        (Code(rule["name"]), rule["summary"], rule["judged"], rule["hit"])
         for rule in numbers["rules"]
         if not rule["lifted"]
     ]
@@ -105,10 +107,10 @@ def _made(numbers: Json) -> Iterator[str]:
 
 def _compared(numbers: Json) -> Iterator[str]:
     passes = [
-        (f"`{each['use']}`", each["on"], "each other", each["dropped"]) for each in numbers["dedup"]["passes"]
+        (Code(each["use"]), each["on"], "each other", each["dropped"]) for each in numbers["dedup"]["passes"]
     ]
     passes += [
-        (f"`{each['use']}`", each["on"], ", ".join(each["against"]), each["dropped"])
+        (Code(each["use"]), each["on"], ", ".join(each["against"]), each["dropped"])
         for each in numbers["contamination"]["passes"]
     ]
     if passes:
@@ -158,7 +160,7 @@ def _beside_chance(controls: Json | None) -> Iterator[str]:
     yield from _table(("metric", "this set", "random: median (5th to 95th percentile)", "the longest"), rows)
     sentence = (controls.get("length") or {}).get("sentence")
     if sentence:
-        yield f"\n{_plain(sentence)}"
+        yield f"\n{prose(sentence)}"
 
 
 def _limits(numbers: Json, findings: Sequence[Json]) -> Iterator[str]:
@@ -167,9 +169,9 @@ def _limits(numbers: Json, findings: Sequence[Json]) -> Iterator[str]:
         " answers may be wrong, outdated or one-sided."
     )
     yield "- Facts about people may be left where no rule takes them for such."
-    yield from (f"- {_plain(alert)}" for alert in numbers["alerts"])
+    yield from (f"- {prose(alert)}" for alert in numbers["alerts"])
     said = set(numbers["alerts"])
-    yield from (f"- {_plain(each['sentence'])}" for each in findings if each["sentence"] not in said)
+    yield from (f"- {prose(each['sentence'])}" for each in findings if each["sentence"] not in said)
 
 
 def _licences(numbers: Json, configs: Sequence[str], beside: Collection[str]) -> Iterator[str]:
@@ -183,7 +185,7 @@ def _licences(numbers: Json, configs: Sequence[str], beside: Collection[str]) ->
         ),
     )
     for sentence in (numbers.get("licensing") or {}).get("conflicts", ()):
-        yield f"\n{_plain(sentence)}"
+        yield f"\n{prose(sentence)}"
     if "ATTRIBUTION.jsonl" in beside:
         yield "\n`ATTRIBUTION.jsonl` names the author, address and licence of every text; it belongs to the set."
     if "metadata" in configs:
@@ -204,7 +206,7 @@ def _loading(exports: Sequence[Json], configs: Sequence[str]) -> Iterator[str]:
     yield from _table(
         ("form", "where", "read by"),
         (
-            (f"`{form}`", f"`{folder}/`" if folder else "here", _HOW.get(form, ""))
+            (Code(form), Code(f"{folder}/") if folder else "here", _HOW.get(form, ""))
             for form, folder in forms.items()
         ),
     )
@@ -216,11 +218,11 @@ def _again(numbers: Json, beside: Collection[str]) -> Iterator[str]:
     made_by = numbers["made_by"]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made_by.get("versions", {}).items()))
     command, seed = made_by.get("command", ""), made_by.get("seed")
-    yield f"`{command}` with seed {seed}, under {versions}, makes the same bytes of:\n"
+    yield f"{code(command)} with seed {seed}, under {versions}, makes the same bytes of:\n"
     yield from _table(
         ("source", "input", "bytes", "digest"),
         (
-            (each["source"], f"`{each['input']}`", each["bytes"], f"`{each['sha256']}`")
+            (each["source"], Code(each["input"]), each["bytes"], Code(each["sha256"]))
             for each in made_by.get("inputs", ())
         ),
     )
@@ -236,7 +238,7 @@ def _of(numbers: Json, text: str, split: str, key: str) -> int | None:
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """A table in Markdown; nothing when it has no rows."""
     cells = [
-        [_number(cell) if isinstance(cell, int | float) or cell is None else _cell(cell) for cell in row]
+        [_number(value) if isinstance(value, int | float) or value is None else cell(value) for value in row]
         for row in rows
     ]
     if not cells:
@@ -244,15 +246,6 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str
     yield "| " + " | ".join(header) + " |"
     yield "|" + " --- |" * len(header)
     yield from ("| " + " | ".join(row) + " |" for row in cells)
-
-
-def _cell(text: str) -> str:
-    return _plain(text).replace("|", "\\|")
-
-
-def _plain(text: str) -> str:
-    """A text on one line, in which no mark begins HTML."""
-    return " ".join(text.split()).replace("<", "&lt;")
 
 
 def _number(value: float | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from curate.export import Part
+from curate.export.card_marks import code
 from curate.export.loading import BYTES_PER_TOKEN
 from curate.record import message
 
@@ -233,7 +234,7 @@ def _seen(mark: str) -> str:
 
 
 def finding(kind: str, severity: str, rows: int, examples: list[str], sentence: str) -> Json:
-    """A finding as plain values; `sentence` is for alerts, and names the first id."""
-    such = f" (such as {examples[0]})" if examples else ""
+    """A finding as plain values; `sentence` is for alerts, and names the first id as code."""
+    such = f" (such as {code(examples[0])})" if examples else ""
     said = f"{sentence[0].upper()}{sentence[1:]}{such}."
     return {"kind": kind, "severity": severity, "rows": rows, "examples": examples, "sentence": said}

@@ -1,7 +1,7 @@
 """Plain values as YAML in block style: for the configurations that trainers and the Hugging Face hub read.
 
 Texts are quoted as JSON quotes them wherever a reader could take them for something else: of YAML's two
-versions, one reads `no` and `on` as booleans.
+versions, one reads `no` and `on` as booleans. Characters that JSON has as they are and YAML has not are escaped.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Any, Final
 
 # Letters first, and no mark that means something to YAML; what is a word of its own there is quoted.
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./<>+-]*(?: [A-Za-z0-9_./<>+-]+)*")
+# DEL, C1 and what is no character may not stand in YAML; its version 1.1 folds U+0085, U+2028 and U+2029 into
+# spaces, for they end lines, and takes U+FEFF for a mark of the encoding (yaml.org/spec/1.1, 4.1, 5.1 and 5.4).
+_ESCAPED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WORDS: Final = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
 
@@ -44,4 +47,5 @@ def _nested(value: Any) -> bool:
 def _scalar(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    quoted = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from curate.metrics.contract import metric
@@ -15,7 +16,7 @@ _TAIL = 0.95
 def prompt_chars_median(chosen: Chosen) -> float | None:
     """The length of the middle prompt, in characters.
 
-    Formula: 50% quantile, the lower of two middle ones
+    Formula: 50% quantile, the upper of two middle ones
     Source: ours
     """
     return _quantile(_chars(chosen, "prompt"), 0.5)
@@ -25,7 +26,7 @@ def prompt_chars_median(chosen: Chosen) -> float | None:
 def prompt_chars_p95(chosen: Chosen) -> float | None:
     """The length that 95% of prompts do not exceed, in characters.
 
-    Formula: 95% quantile, by nearest rank
+    Formula: 95% quantile, the value nearest to 0.95·(n - 1) in order, from 0
     Source: ours
     """
     return _quantile(_chars(chosen, "prompt"), _TAIL)
@@ -35,7 +36,7 @@ def prompt_chars_p95(chosen: Chosen) -> float | None:
 def prompt_words_median(chosen: Chosen) -> float | None:
     """The length of the middle prompt, in words; of scripts without spaces, in characters.
 
-    Formula: 50% quantile, the lower of two middle ones
+    Formula: 50% quantile, the upper of two middle ones
     Source: ours
     """
     return _quantile(_words(chosen, "prompt"), 0.5)
@@ -45,7 +46,7 @@ def prompt_words_median(chosen: Chosen) -> float | None:
 def prompt_words_p95(chosen: Chosen) -> float | None:
     """The length that 95% of prompts do not exceed, in words.
 
-    Formula: 95% quantile, by nearest rank
+    Formula: 95% quantile, the value nearest to 0.95·(n - 1) in order, from 0
     Source: ours
     """
     return _quantile(_words(chosen, "prompt"), _TAIL)
@@ -58,7 +59,7 @@ def response_chars_median(chosen: Chosen) -> float | None:
     The longest responses of a pool train better than most selections of it (Zhao et al., arXiv 2402.04833), so
     a selection of long ones should be told from one of good ones.
 
-    Formula: 50% quantile, the lower of two middle ones
+    Formula: 50% quantile, the upper of two middle ones
     Source: as a confounder, Zhao et al., arXiv 2402.04833
     """
     return _quantile(_chars(chosen, "response"), 0.5)
@@ -68,7 +69,7 @@ def response_chars_median(chosen: Chosen) -> float | None:
 def response_chars_p95(chosen: Chosen) -> float | None:
     """The length that 95% of responses do not exceed, in characters.
 
-    Formula: 95% quantile, by nearest rank
+    Formula: 95% quantile, the value nearest to 0.95·(n - 1) in order, from 0
     Source: as a confounder, Zhao et al., arXiv 2402.04833
     """
     return _quantile(_chars(chosen, "response"), _TAIL)
@@ -78,7 +79,7 @@ def response_chars_p95(chosen: Chosen) -> float | None:
 def response_words_median(chosen: Chosen) -> float | None:
     """The length of the middle response, in words; of scripts without spaces, in characters.
 
-    Formula: 50% quantile, the lower of two middle ones
+    Formula: 50% quantile, the upper of two middle ones
     Source: as a confounder, Zhao et al., arXiv 2402.04833
     """
     return _quantile(_words(chosen, "response"), 0.5)
@@ -88,7 +89,7 @@ def response_words_median(chosen: Chosen) -> float | None:
 def response_words_p95(chosen: Chosen) -> float | None:
     """The length that 95% of responses do not exceed, in words.
 
-    Formula: 95% quantile, by nearest rank
+    Formula: 95% quantile, the value nearest to 0.95·(n - 1) in order, from 0
     Source: as a confounder, Zhao et al., arXiv 2402.04833
     """
     return _quantile(_words(chosen, "response"), _TAIL)
@@ -104,4 +105,5 @@ def _words(chosen: Chosen, field: str) -> NDArray[np.int64]:
 
 
 def _quantile(lengths: NDArray[np.int64], share: float) -> float | None:
-    return float(np.quantile(lengths, share, method="inverted_cdf")) if len(lengths) else None
+    """The value nearest to `share` of the way from the first to the last in order, as reports have it too."""
+    return pl.Series(lengths).quantile(share, interpolation="nearest")

@@ -30,9 +30,9 @@ def panel(
     A row a metric: `name`, `title`, `unit`, `kind`, `higher`, `formula`, `source`, `summary`; `n`, `seed` and
     `model` (of vectors, null where they are not needed); `values` by set; of draws the `band` (`low`, `median`,
     `high`: the 5%, 50% and 95% quantiles), and the `percentile` of the set in question among them, 0 to 100, a
-    draw of the same value counting half; both are null where there are no draws. A value is null where it cannot
-    be told, or where the metric changes with the number of rows and the set has another number: then `note` says
-    so. Metrics that no set has are left out.
+    draw of the same value counting half, with the `draws` that are `below`, `equal` and `above`; all are null
+    where there are no draws. A value is null where it cannot be told, or where the metric changes with the number
+    of rows and the set has another number: then `note` says so. Metrics that no set has are left out.
     """
     size = len(sets[of])
     other = [name for name, places in sets.items() if len(places) != size]
@@ -53,7 +53,7 @@ def panel(
                 "model": None if info.needs == "text" else model,
                 "values": told,
                 "band": _band(known),
-                "percentile": _percentile(told[of], known),
+                **_beside(told[of], known),
                 "note": UNEQUAL if other and info.equal_size else "",
             }
         )
@@ -94,8 +94,10 @@ def _band(known: NDArray[np.float64]) -> Json | None:
     return {"low": low, "median": median, "high": high}
 
 
-def _percentile(value: float | None, known: NDArray[np.float64]) -> float | None:
+def _beside(value: float | None, known: NDArray[np.float64]) -> Json:
+    """How many draws have a lower, the same and a higher value, and the percentile that these make."""
     if value is None or not len(known):
-        return None
+        return {"percentile": None, "draws": None}
     below, same = int((known < value).sum()), int((known == value).sum())
-    return 100 * (below + same / 2) / len(known)
+    draws = {"below": below, "equal": same, "above": len(known) - below - same}
+    return {"percentile": 100 * (below + same / 2) / len(known), "draws": draws}

@@ -17,7 +17,7 @@ from curate.metrics.products import Clusters, clustered, exact
 from curate.metrics.words import Words, words_of
 
 # The modules whose functions are metrics, in the order in which a reader meets them.
-_FAMILIES: Final = ("lexical", "structure", "semantic", "quality", "style", "lengths")
+FAMILIES: Final = ("lexical", "structure", "semantic", "quality", "style", "lengths")
 
 # The pool stands as so many of its rows where each is compared with each row of a set: 20 sets of 1,000 rows then
 # take one CPU-second, and some 25 with all of Alpaca (benchmarks/metrics.py).
@@ -190,7 +190,7 @@ def metrics(*, vectors: bool = True) -> list[MetricInfo]:
 
 
 def _all() -> list[Metric]:
-    modules = [import_module(f"curate.metrics.{family}") for family in _FAMILIES]
+    modules = [import_module(f"curate.metrics.{family}") for family in FAMILIES]
     return [each for module in modules for each in vars(module).values() if isinstance(each, Metric)]
 
 

@@ -10,14 +10,9 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import Any, Final
 
-# Characters that cannot be seen, are not allowed in HTML, or turn the text around them.
-_HIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
+from curate.chat import visible as visible  # noqa: PLC0414 (the page and its charts take it from here)
+
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
-
-
-def visible(text: str) -> str:
-    """The text with each character that hides or turns others written as its code point."""
-    return _HIDDEN.sub(lambda hidden: f"⟨U+{ord(hidden[0]):04X}⟩", text)
 
 
 def short(text: Any, most: int = 40) -> str:
@@ -141,22 +136,27 @@ def bytes_of(number: int) -> str:
 
 
 def chance(metric: Mapping[str, Any], draws: int) -> str:
-    """Where a selection lies among random draws of its size, in words."""
-    place = metric.get("percentile")
-    if place is None:
+    """Where a selection lies among random draws of its size, in words.
+
+    A draw of the same value is no better or worse.
+    """
+    beside = metric.get("draws")
+    if beside is None:
         return "Not compared with random draws."
     if _alike(metric):
         return "All random draws give the same."
-    below = round(place * draws / 100)
+    below, equal, above = beside["below"], beside["equal"], beside["above"]
     more = metric.get("higher") or "higher"
-    if below == 0:
-        found = f"All {draws} random draws are {more}."
-    elif below == draws:
+    if below == draws:
         found = f"It is {more} than all {draws} random draws."
-    elif 2 * below < draws:
-        found = f"{draws - below} of {draws} random draws are {more}."
+    elif above == draws:
+        found = f"All {draws} random draws are {more}."
+    elif above > below:
+        found = f"{above} of {draws} random draws are {more}"
     else:
-        found = f"It is {more} than {below} of {draws} random draws."
+        found = f"It is {more} than {below} of {draws} random draws"
+    if not found.endswith("."):
+        found += f", and equal to {equal}." if equal else "."
     return f"{found} {_in_band(metric)}".strip()
 
 

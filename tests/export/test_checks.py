@@ -98,7 +98,7 @@ def test_a_fault_of_one_record_is_found_and_named(found, kind, changed):
 
 def test_a_character_that_is_not_seen_is_named_by_its_code_point(found):
     one = found(train=[{**PLAIN, "response": "a\x08b"}])["control_characters"]
-    assert one["sentence"].endswith("stand in the text of 1 record: U+0008 in 1 (such as a:1).")
+    assert one["sentence"].endswith("stand in the text of 1 record: U+0008 in 1 (such as `a:1`).")
 
 
 def test_turns_of_tools_are_in_order(found):

@@ -177,6 +177,15 @@ def test_yaml_is_read_back_as_it_was_meant():
     assert yaml.safe_load(yaml_text(value)) == value
 
 
+@pytest.mark.parametrize(
+    "mark", [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA1)), *"\u2028\u2029\ufeff\ufffe\uffff"]
+)
+def test_yaml_holds_any_character(mark):
+    yaml = pytest.importorskip("yaml")
+    value = {f"key {mark} key": [f"a {mark} b", mark, f"{mark}{mark}end"]}
+    assert yaml.safe_load(yaml_text(value)) == value
+
+
 def test_the_metadata_tell_of_the_rows_of_the_first_form_in_their_order(tmp_path):
     for forms in (("chat", "alpaca"), ("alpaca", "prompt_completion")):
         own = tmp_path / forms[0]

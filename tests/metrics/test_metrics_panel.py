@@ -39,6 +39,7 @@ def test_draws_of_the_same_value_count_half(prepared):
     same = np.arange(50)
     row = panel(prepared, {"s": same}, of="s", draws=[same, same])[0]
     assert row["percentile"] == 50
+    assert row["draws"] == {"below": 0, "equal": 2, "above": 0}
 
 
 def test_sets_of_another_size_are_not_compared_where_size_counts(rows):

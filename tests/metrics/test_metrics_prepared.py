@@ -6,6 +6,7 @@ import pytest
 
 from curate.metrics import Prepared, Sample, metrics
 from curate.metrics.prepared import _all
+from curate.report.evidence import quantiles
 
 
 @pytest.mark.parametrize("each", _all(), ids=lambda each: each.info.name)
@@ -84,8 +85,17 @@ def test_another_seed_changes_only_what_goes_by_chance(many):
 def test_lengths_are_those_of_brute_force(many):
     lengths = sorted(len(text) for text in many.rows["response"] if text is not None)
     values = Prepared(many, seed=13).values(range(400))
-    assert values["response_chars_median"] == lengths[(len(lengths) + 1) // 2 - 1]
-    assert values["response_chars_p95"] == lengths[int(np.ceil(0.95 * len(lengths))) - 1]
+    assert values["response_chars_median"] == lengths[len(lengths) // 2]
+    assert values["response_chars_p95"] == lengths[(95 * (len(lengths) - 1) + 50) // 100]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 11, 20, 40])
+def test_lengths_are_those_of_the_reports_own_tables(described, rows):
+    texts = ["x " * (3 * number) for number in range(rows)]
+    found, told = described(texts), quantiles(pl.Series([len(text) for text in texts]))
+    for field in ("prompt", "response"):
+        assert (found[f"{field}_chars_median"], found[f"{field}_chars_p95"]) == (told["median"], told["p95"])
+        assert found[f"{field}_words_median"] == told["median"] / 2
 
 
 def test_rows_and_vectors_of_other_numbers_are_refused(many):

@@ -230,6 +230,7 @@ def metric(
         "values": values if name != "vendi" else values | {"pool": None},
         "band": band,
         "percentile": 100 * place,
+        "draws": {"below": round(20 * place), "equal": 0, "above": 20 - round(20 * place)},
         "note": "",
     }
 

@@ -76,7 +76,7 @@ def test_controls_compare_by_the_vectors_that_the_pipeline_makes(chosen):
         '[[select.quota]]\nfrom = "jsonl"\ntake = 3\nprefer = "k_center"\n', angles=tuple(range(0, 178, 3))
     )
     found = run.numbers["controls"]
-    assert {"k_center", "clusters"} <= {each["name"] for each in found["sets"]}
+    assert [each["name"] for each in found["sets"]] == ["selection", "random", "longest", "clusters"]
     distance = next(each for each in found["metrics"] if each["name"] == "nearest_distance")
     assert distance["model"] == "embedding of message"
     assert distance["percentile"] == 100
@@ -141,7 +141,9 @@ def test_without_apart_only_listed_pairs_keep_together(chosen):
             "'max_cosine' is",
         ),
         ('[report]\ntokenizer = "none.json"\n', "there is no file or folder 'none.json'"),
-        ('[licence]\nalso = ["Foo"]\n', "no policy is named"),
+        ('[licence]\nalso = ["Foo"]\n', "`also` says nothing without a policy"),
+        ('[licence]\npolcy = "commercial"\n', "`polcy` says nothing without a policy"),
+        ('[licence]\npolicy = "comercial"\n', "no policy on licences is called 'comercial'"),
         (
             '[source.filters]\nlicense_forbids = false\n[licence]\npolicy = "commercial"\n',
             "this one has a rule 'license_forbids' of its own",
