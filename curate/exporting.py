@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import polars as pl
@@ -102,7 +102,7 @@ def export(
             described = [_described(file, folder, call.use, split) for file in written]
             files += described
             if described:
-                rows[split] = described[0]["rows"]
+                rows[split] = _rows_of(described)
         if call.plugin.finish is not None:
             added = call.plugin.finish(target, Written(name, rows, looked.longest))
             files += [_described(file, folder, call.use, None) for file in added]
@@ -160,6 +160,13 @@ def _described(file: Path, folder: Path, form: str, split: str | None) -> Json:
         "sha256": file_digest(file),
         "bytes": file.stat().st_size,
     }
+
+
+def _rows_of(described: Sequence[Json]) -> int:
+    """The rows of a split in the first of its forms: those of all files beside the first but for ids."""
+    first = PurePosixPath(described[0]["file"]).parent
+    files = [(PurePosixPath(each["file"]), each["rows"] or 0) for each in described]
+    return sum(rows for file, rows in files if file.parent == first and not file.name.endswith(".ids.jsonl"))
 
 
 def _rows_in(file: Path) -> int | None:

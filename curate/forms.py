@@ -37,8 +37,9 @@ ATTRIBUTION: Final = ("ATTRIBUTION.jsonl", "ATTRIBUTION.html")  # of a run, wher
 def write_forms(run: Run, wanted: Sequence[str], to: Path) -> Exported:
     """Write a run's splits in the forms of the wanted readers (or exporters), each into a folder below `to`.
 
-    In each folder lie the data, what its reader is configured by, a card, and the run's attribution. All folders
-    are there whole, or none. Files are named from `to`.
+    In each folder lie the data, what its reader is configured by, a card, and the run's attribution. A folder is
+    there whole, or not at all; when something fails, none is. Only a process that is killed while it puts them in
+    their places may leave some of them, each whole. Files are named from `to`.
 
     Raises `PluginError` for a reader that is not known, `ReproducibilityError` when the run's tables have changed,
     and `CurateError` when a folder is there already, lies in the run, or a form has no place for the set.
@@ -58,11 +59,23 @@ def write_forms(run: Run, wanted: Sequence[str], to: Path) -> Exported:
     try:
         unfinished.mkdir(parents=True)
         done = _write(run, forms, unfinished)
-        for form in forms:
-            (unfinished / form).rename(to / form)
+        _put(forms, unfinished, to)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return done
+
+
+def _put(forms: Sequence[str], unfinished: Path, to: Path) -> None:
+    """Move finished folders to where they belong; when one cannot be, take back those that were."""
+    put = []
+    try:
+        for form in forms:
+            (unfinished / form).rename(to / form)
+            put.append(form)
+    except OSError:
+        for form in put:
+            (to / form).rename(unfinished / form)
+        raise
 
 
 def form_for(reader: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from curate.errors import CurateError, SourceError
+from curate.files import is_data
 from curate.looking import Look, look
 
 # Sources that a file may be for, the plainest first. None of them takes a text for another than it is.
@@ -58,8 +59,9 @@ def looked(path: Path, source: str | None, parameters: Mapping[str, Any]) -> Loo
             refused.append(error)
             continue
         if found.made:
-            for file in found.inputs:
-                _check_written("the name of the file", file)
+            for input in found.inputs:
+                for file in (input, *filter(is_data, input.rglob("*"))):
+                    _check_written("the name of the file", file)
             return found
         tried = f"tried as {', '.join(candidates)}; name another with --source, see `curate list sources`"
         refused.append(SourceError("no record comes of it", where=str(path), next=tried))

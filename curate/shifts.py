@@ -68,13 +68,13 @@ def shifts(a: Finished, b: Finished, *, whole: bool = False) -> list[Json]:
     """Every distribution that either run's kept records have, side by side, the furthest apart first.
 
     With `whole` all records are compared instead of kept ones, and not by source or split: so files are. Evidence
-    of rules is compared over kept records, and over all that were judged in both runs; where it is text, over those
-    of them that have the field that the rule looks at.
+    of rules is compared over kept records, and over all that were judged in both runs; where it is text, over
+    those of them that have the field that the rule looks at.
 
     Each is a mapping of `name`, `title`, `of` ("kept", "judged" or "all"), `kind` ("number" or "category"),
     `measure`, `shift` and `by_chance` (0 to 1, null where a side is empty). Numbers have `unit`, quantiles under
-    `a` and `b` with the rows that have none, or an infinite one, as `missing`, `at` (value and shares where the gap
-    is widest) and `bins`; categories have `rows` of counts and how many values there are, `distinct`.
+    `a` and `b` with the rows that have none, or an infinite one, as `missing`, `at` (value and shares where the
+    gap is widest) and `bins`; categories have `rows` of counts and how many values there are, `distinct`.
     """
     sides = [dict(_columns(run, whole=whole)) for run in (a, b)]
     found = list(_compared(*sides, whole=whole))

@@ -187,6 +187,47 @@ def test_shifts_are_of_kept_rows_and_of_the_evidence_that_both_have(walked, lift
     }
 
 
+def test_evidence_is_of_the_records_that_a_rule_asks_of(walked, lifted):
+    shifts = {(row["name"], row["of"]): row for row in walked.diff(lifted).shifts}
+    for side, run in (("n_a", walked), ("n_b", lifted)):
+        answered = run.records.filter(pl.col("response").is_not_null()).select("id").collect()
+        silent = run.records.filter(pl.col("response").is_null()).select("id").collect()
+        judged, kept = run.verdicts.collect(), run.ledger.filter(pl.col("state") == "kept").collect()
+        assert judged["id"].is_in(silent["id"].implode()).any()
+        assert kept["id"].is_in(silent["id"].implode()).any()
+        for rows, of in ((judged, "judged"), (kept, "kept")):
+            expected = int(rows["id"].is_in(answered["id"].implode()).sum())
+            assert shifts["evidence:first_person", of][side] == expected
+
+
+def test_evidence_is_of_the_sources_that_have_the_rule_each_with_its_field(folder):
+    rules = {
+        "one": 'ends_with_colon = { of = "response" }',
+        "two": 'ends_with_colon = { of = "context" }',
+        "three": 'low_score = { min = 2, unknown = "keep" }',
+    }
+    (folder / "fields").mkdir()
+    tables = []
+    for name, rule in rules.items():
+        rows = [
+            {
+                "id": f"{name}-{n}",
+                "prompt": f"{name} {n}?",
+                "response": None if n % 2 else f"{n}.",
+                "context": f"{n}" if n % 3 else None,
+            }
+            for n in range(12)
+        ]
+        (folder / "fields" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        tables.append(f'[[source]]\nuse = "jsonl"\nname = "{name}"\npath = "fields/{name}.jsonl"\n')
+        tables.append(f'[source.filters]\n{rule}\n\n[[select.quota]]\nfrom = "{name}"\n')
+    (folder / "fields.toml").write_text("\n".join(['name = "fields"\n', *tables]))
+    run = curate.run(folder / "fields.toml", runs=folder / "runs")
+    shifts = {(row["name"], row["of"]): row for row in run.diff(run).shifts}
+    # Six rows of one have a response, eight of two a context, and three has no such rule.
+    assert shifts["evidence:ends_with_colon", "judged"]["rows"] == [{"category": "not found", "a": 14, "b": 14}]
+
+
 def test_a_run_is_not_shifted_from_itself(walked):
     assert {row["shift"] for row in walked.diff(walked).shifts} == {0}
 

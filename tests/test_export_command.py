@@ -1,6 +1,7 @@
 """`curate export`: a finished run for another trainer, beside the run and not in it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -91,6 +92,20 @@ def test_a_disk_that_fills_up_leaves_no_folder(run, tmp_path, monkeypatch):
     monkeypatch.setattr("curate.forms.write_cards", full)
     with pytest.raises(OSError, match="No space"):
         write_forms(run, ["axolotl"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_when_one_folder_cannot_be_put_in_its_place_none_is(run, tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def refused(self, target):
+        if Path(target) == tmp_path / "sharegpt":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(PermissionError):
+        write_forms(run, ["messages", "openai", "sharegpt", "axolotl"], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

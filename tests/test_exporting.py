@@ -57,6 +57,21 @@ def test_every_form_is_written_counted_and_digested(tmp_path):
     )
 
 
+def test_rows_of_a_split_are_those_of_all_its_files_and_of_one_form(tmp_path, monkeypatch):
+    told = []
+    for form in ("hugging_face", "messages", "prompt_completion"):
+        plugin = registry.get("exports", form)
+        monkeypatch.setitem(vars(plugin), "finish", lambda _, written: told.append(dict(written.rows)) or [])
+    rows = many(7)
+
+    def split_in_frames(split):
+        return (records(rows[at : at + 3]) for at in range(0, 7, 3)) if split == "train" else iter([records([])])
+
+    written(asked(tmp_path, "hugging_face", "messages", "prompt_completion"), split_in_frames, tmp_path, name="s")
+    assert len(list((tmp_path / "hugging_face" / "data").glob("train-*.parquet"))) == 3
+    assert told == [{"train": 7}] * 3
+
+
 def test_the_same_set_gives_the_same_bytes(tmp_path):
     rows = {"train": many(3), "dev": [DIALOGUE]}
     one, two = (

@@ -1,8 +1,8 @@
 """Texts of strangers in Markdown: as they stand, and never as markup.
 
-Names, ids and sentences of a card come from data. As CommonMark has it (https://spec.commonmark.org/0.31.2/), nothing
-between backticks is markup, and a mark that stands behind a backslash or is written as an entity is none. An address
-that stands bare in prose is left so, and some readers make a link of it; ids and names are code, where none does.
+Names, ids and sentences of a card come from data. As CommonMark has it (https://spec.commonmark.org/0.31.2/),
+nothing between backticks is markup, and a mark that stands behind a backslash or is written as an entity is none.
+A bare address in prose is left as it is, and some readers make a link of it; none does within code.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ class Prepared:
     """A pool of rows, and what is made of it once.
 
     `reference` are the places of rows that stand for the pool; all do by default. Where rows were drawn from a
-    larger pool, and the sets put beside them, these are the rows drawn. `seed` decides the order of rows wherever
+    larger pool, and the sets put beside them, these are the rows drawn. A row whose vector is all zeros lies
+    nowhere: what goes by vectors leaves it out, of sets and of the pool. `seed` decides the order of rows wherever
     one matters: it goes by `id` and `draw`, so that the order in which rows are given changes nothing.
 
     Up to some 200,000 rows are meant; of more, draw by id, and say so.
@@ -109,8 +110,11 @@ class Prepared:
 
     @cached_property
     def clusters(self) -> Clusters | None:
-        """The clusters of the reference, and the cluster of each row; None where there are too few rows."""
-        seeds = self.vectors(self.reference[:_CLUSTERED])
+        """The clusters of the reference, and the cluster of each row; None where there are too few rows.
+
+        What is said of a row that lies nowhere means nothing.
+        """
+        seeds = self.vectors(self.standing[:_CLUSTERED])
         return clustered(seeds, self.vector_blocks(np.arange(len(self.rows))))
 
     def vectors(self, at: Places) -> NDArray[np.float64]:
@@ -123,6 +127,19 @@ class Prepared:
         """Such vectors in blocks, so that those of many rows are never all in memory."""
         for begin in range(0, len(at), _CLUSTERED):
             yield self.vectors(at[begin : begin + _CLUSTERED])
+
+    @cached_property
+    def located(self) -> NDArray[np.bool_]:
+        """Whether each row's vector is any other than zeros. Shape (n,)."""
+        if self._vectors is None:
+            raise ValueError("these rows have no vectors")
+        return np.asarray(self._vectors.any(axis=1))[self._original]
+
+    @cached_property
+    def standing(self) -> Places:
+        """The places of the reference's rows that lie anywhere, ascending."""
+        found: Places = self.reference[self.located[self.reference]]
+        return found
 
     @property
     def width(self) -> int:
@@ -150,13 +167,18 @@ class Chosen:
         return self.pool.rows[self.places]
 
     @cached_property
+    def located(self) -> Places:
+        """The places of those whose vector is not all zeros, ascending."""
+        return self.places[self.pool.located[self.places]]
+
+    @cached_property
     def _few_vectors(self) -> list[NDArray[np.float64]]:
-        return list(self.pool.vector_blocks(self.places))
+        return list(self.pool.vector_blocks(self.located))
 
     def vectors(self) -> Iterator[NDArray[np.float64]]:
-        """Their vectors in blocks, each of shape (rows, d)."""
-        if len(self) > _KEPT:
-            return self.pool.vector_blocks(self.places)
+        """The vectors of `located` in blocks, each of shape (rows, d)."""
+        if len(self.located) > _KEPT:
+            return self.pool.vector_blocks(self.located)
         return iter(self._few_vectors)
 
     def words(self, field: str) -> Words:

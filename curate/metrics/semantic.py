@@ -1,4 +1,8 @@
-"""How rows lie in the space of a sentence encoder, and how well they stand for their pool."""
+"""How rows lie in the space of a sentence encoder, and how well they stand for their pool.
+
+A row whose vector is all zeros, as that of an empty text may be, lies nowhere: it is left out of the set, of the
+pool and of every count of rows here. In formulas n is the number of rows that are left.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +101,7 @@ def cluster_evenness(chosen: Chosen) -> float | None:
     counts = _members(chosen)
     if counts is None:
         return None
-    p = counts[counts > 0] / len(chosen)
+    p = counts[counts > 0] / len(chosen.located)
     return abs(math.fsum(-p * np.log(p))) / math.log(len(counts))
 
 
@@ -111,10 +115,10 @@ def outliers(chosen: Chosen) -> float | None:
     Source: ours, to be read beside `nearest_distance` and `pool_coverage`
     """
     clusters = chosen.pool.clusters
-    if clusters is None or not len(chosen):
+    if clusters is None or not len(chosen.located):
         return None
-    bar = np.quantile(clusters.cosine[chosen.pool.reference], _OUTLYING, method="inverted_cdf")
-    return float(np.count_nonzero(clusters.cosine[chosen.places] < bar) / len(chosen))
+    bar = np.quantile(clusters.cosine[chosen.pool.standing], _OUTLYING, method="inverted_cdf")
+    return float(np.count_nonzero(clusters.cosine[chosen.located] < bar) / len(chosen.located))
 
 
 @metric(
@@ -128,11 +132,11 @@ def pool_coverage(chosen: Chosen) -> float | None:
     Formula: mean over rows i of the pool of max over j in the set of cos(i, j)
     Source: facility location, Wei et al., ICML 2015; for instructions in Bukharin and Zhao, arXiv 2311.14736
     """
-    if not len(chosen) or not len(chosen.pool.reference):
+    if not len(chosen.located) or not len(chosen.pool.standing):
         return None
-    standing = chosen.pool.reference[:STANDING]
+    standing = chosen.pool.standing[:STANDING]
     vectors = chosen.pool.vectors(standing)
-    inside = np.isin(standing, chosen.places) & vectors.any(axis=1)  # these are nearest to themselves
+    inside = np.isin(standing, chosen.located)  # these are nearest to themselves
     found = nearest(vectors[~inside], chosen.vectors()) if not inside.all() else vectors[:0, 0]
     return (math.fsum(found) + int(inside.sum())) / len(standing)
 
@@ -200,7 +204,7 @@ def vendi_2_share(chosen: Chosen) -> float | None:
 
 def _distances(chosen: Chosen) -> Vectors | None:
     """How far the nearest other row is from each, or from each of those that are asked. Shape (n,)."""
-    if len(chosen) < 2:
+    if len(chosen.located) < 2:
         return None
     asked = next(chosen.vectors())[:_ASKED]
     return 1 - nearest(asked, chosen.vectors(), alike=True)
@@ -208,9 +212,9 @@ def _distances(chosen: Chosen) -> Vectors | None:
 
 def _spectrum(chosen: Chosen) -> Vectors | None:
     """The eigenvalues of the rows' cosines, of sum 1; of as many rows or numbers as are fewer."""
-    if not len(chosen):
+    n, d = len(chosen.located), chosen.pool.width
+    if not n:
         return None
-    n, d = len(chosen), chosen.pool.width
     blocks = (coarse(block, rows=max(n, d)) for block in chosen.vectors())
     if n < d:
         whole = np.concatenate(list(blocks))
@@ -219,8 +223,8 @@ def _spectrum(chosen: Chosen) -> Vectors | None:
         products = np.zeros((d, d))
         for block in blocks:
             products += block.T @ block
-    total = math.fsum(np.diag(products))
-    return None if total == 0 else eigenvalues(products / total).clip(0)
+    total = math.fsum(np.diag(products))  # n, but for the rounding of `coarse`
+    return eigenvalues(products / total).clip(0)
 
 
 def _vendi(chosen: Chosen) -> float | None:
@@ -237,12 +241,12 @@ def _vendi_2(chosen: Chosen) -> float | None:
 
 
 def _of_bound(score: float | None, chosen: Chosen) -> float | None:
-    return None if score is None else score / min(len(chosen), chosen.pool.width)
+    return None if score is None else score / min(len(chosen.located), chosen.pool.width)
 
 
 def _members(chosen: Chosen) -> Numbers | None:
     """How many rows of the set each cluster of the pool has. Shape (k,)."""
     clusters = chosen.pool.clusters
-    if clusters is None or not len(chosen):
+    if clusters is None or not len(chosen.located):
         return None
-    return np.bincount(clusters.of[chosen.places], minlength=clusters.k)
+    return np.bincount(clusters.of[chosen.located], minlength=clusters.k)

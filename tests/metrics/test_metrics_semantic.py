@@ -14,6 +14,10 @@ def unit(vectors):
     return vectors / np.where(lengths == 0, 1, lengths)
 
 
+def located(vectors):
+    return unit(vectors[vectors.any(axis=1)].astype(float))
+
+
 @pytest.fixture(scope="module")
 def pool(many):
     return Prepared(many, seed=13)
@@ -25,7 +29,7 @@ def places():
 
 
 def test_nearest_distance_is_that_of_brute_force(many, pool, places):
-    vectors = unit(many.vectors[places].astype(float))
+    vectors = located(many.vectors[places])
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
     distances = 1 - cosines.max(axis=1)
@@ -35,7 +39,7 @@ def test_nearest_distance_is_that_of_brute_force(many, pool, places):
 
 
 def test_coverage_of_the_pool_is_that_of_brute_force(many, pool, places):
-    every, chosen = unit(many.vectors.astype(float)), unit(many.vectors[places].astype(float))
+    every, chosen = located(many.vectors), located(many.vectors[places])
     assert pool.values(places)["pool_coverage"] == pytest.approx((every @ chosen.T).max(axis=1).mean(), abs=1e-7)
 
 
@@ -74,11 +78,12 @@ def test_lengths_of_vectors_do_not_count(many, places):
 
 
 def test_cluster_numbers_are_those_of_brute_force(pool, places):
-    clusters, sorted_places = pool.clusters, pool.chosen(places).places
+    clusters, sorted_places = pool.clusters, pool.chosen(places).located
+    assert len(sorted_places) == len(places) - 1  # one row lies nowhere
     counts = np.array([(clusters.of[sorted_places] == number).sum() for number in range(clusters.k)])
     p = counts[counts > 0] / counts.sum()
     values = pool.values(places)
-    assert clusters.k == min(CLUSTERS, 40)
+    assert clusters.k == min(CLUSTERS, 39)  # ten rows each, of 399
     assert values["cluster_coverage"] == pytest.approx((counts > 0).mean())
     assert values["cluster_evenness"] == pytest.approx(-(p * np.log(p)).sum() / np.log(clusters.k), rel=1e-8)
 
@@ -97,13 +102,33 @@ def test_the_pool_itself_has_five_percent_of_outliers(pool):
     assert pool.values(range(400))["outliers"] == pytest.approx(0.05, abs=0.01)
 
 
+def test_rows_of_zeros_are_as_if_they_were_not_there(sample):
+    chance = np.random.default_rng(8)
+    vectors = np.repeat(np.eye(6), 50, axis=0) + 0.3 * chance.normal(size=(300, 6))
+    zeros = np.zeros((100, 6))
+    texts = [f"text {number}" for number in range(400)]
+    without, with_them = (
+        Prepared(sample(texts[: len(each)], vectors=each), seed=13)
+        for each in (vectors, np.concatenate([vectors, zeros]))
+    )
+    names = [info.name for info in without.infos() if info.needs != "text"]
+    assert {"vendi", "vendi_share", "vendi_2", "outliers", "pool_coverage", "cluster_evenness"} <= set(names)
+    for places in (range(300), range(0, 300, 3), range(0, 300, 60)):
+        one, other = without.values(places), with_them.values([*places, *range(300, 400)])
+        assert {name: one[name] for name in names} == {name: other[name] for name in names}
+    assert with_them.values(range(400))["outliers"] == pytest.approx(0.05, abs=0.01)
+    nothing = with_them.values(range(300, 400))
+    assert {nothing[name] for name in names} == {None}
+
+
 def test_clusters_and_coverage_refer_to_the_rows_that_stand_for_the_pool(many):
     half = np.arange(200)
     beside = Prepared(many, seed=13, reference=half)
-    assert beside.values(half)["pool_coverage"] == pytest.approx(199 / 200)  # one row has no vector
+    assert beside.values(half)["pool_coverage"] == 1
     other = beside.values(np.arange(200, 400))["pool_coverage"]
-    vectors = unit(many.vectors.astype(float))
-    assert other == pytest.approx((vectors[:200] @ vectors[200:].T).max(axis=1).mean(), abs=1e-7)
+    assert other == pytest.approx(
+        (located(many.vectors[:200]) @ unit(many.vectors[200:].astype(float)).T).max(axis=1).mean(), abs=1e-7
+    )
 
 
 def test_of_a_large_set_some_rows_are_asked_for_the_nearest_among_all(many, monkeypatch):

@@ -9,6 +9,7 @@ from curate.errors import PluginError
 from curate.report import charts
 from curate.report.charts_round import _pieces
 from curate.report.charts_style import VARIABLES, WIDTH
+from curate.report.words import _width, visible
 from tests.report.invented import invented
 
 pytest.importorskip("altair")
@@ -47,9 +48,25 @@ def drawn(chart, id="a", title="A title", desc="A description"):
     return text, etree.fromstring(text)
 
 
-def test_every_chart_is_valid_and_becomes_an_svg_in_the_colours_of_the_page(numbers):
+def letters(root):
+    """The texts that stand in a picture."""
+    return [each.text or "" for each in root.iter("text")]
+
+
+SAID = {
+    "histogram": {"10", "20", "30", "characters", "records", "limit 20"},
+    "bars": {"domain 0", "domain 1"},
+    "funnel": {"records", "excluded", "9", "5"},
+    "sunburst": {"write", "create", "describe"},
+    "strip": {"0.4", "0.5"},
+    "overlap": {"selection", "random", "longest", "responses"},
+    "map": {"kept", "duplicate", "rejected", "not drawn"},
+    "state": set(),
+}
+
+
+def test_every_chart_says_what_it_shows_in_the_colours_of_the_page(numbers):
     for name, chart in every_chart(numbers).items():
-        assert chart.to_dict(), name
         text, root = drawn(chart, id=name)
         assert (root.get("role"), root.get("aria-labelledby")) == ("img", f"{name}-title {name}-desc")
         assert [(each.tag, each.get("id")) for each in root[:2]] == [
@@ -60,6 +77,8 @@ def test_every_chart_is_valid_and_becomes_an_svg_in_the_colours_of_the_page(numb
         assert used <= set(VARIABLES.values())
         if name != "map":  # the map of all states is for notebooks, which have colours of their own
             assert not re.search(r"#[0-9a-f]{3,8}\b", text), name
+        assert set(letters(root)) >= SAID[name], name
+        assert [each for each in root.iter("path") if each.get("d")], name
 
 
 def test_the_charts_of_the_page_fit_a_phone(numbers):
@@ -101,13 +120,20 @@ def test_any_script_can_be_drawn_and_leaves_room_for_the_bar(text):
     states = {"points": [[0, 0, 0, 0], [1, 1, 1, 0]], "states": [text, "kept"], "sources": [text]}
     verbs = {"verbs": [{"verb": text, "records": 3, "nouns": [{"noun": text, "records": 2}]}]}
     pair = {"names": [text, "b"], "shared": [[2, 1], [1, 2]], "expected": [[1.0, 1.0], [1.0, 1.0]]}
-    for chart in (
-        charts.bars([{"category": text, "records": 3}], label="category"),
-        charts.embedding_map(states),
-        charts.sunburst(verbs),
-        charts.overlap(pair),
+    for chart, others, names in (
+        (charts.bars([{"category": text, "records": 3}], label="category"), ["3"], 1),
+        (charts.embedding_map(states), ["kept", "state"], 1),
+        (charts.sunburst(verbs), [], 2 if text else 0),
+        (charts.overlap(pair), ["1", "1.0×", "2", "2", "b"], 1),
     ):
-        assert drawn(chart)
+        said = letters(drawn(chart)[1])
+        named = [each.rstrip("…") for each in said if each not in others]
+        assert sorted(each for each in said if each in others) == others
+        assert len(named) == names
+        assert all(visible(text).startswith(each) and bool(each) == bool(text) for each in named)
+    _, root = drawn(charts.bars([{"category": text, "records": 3}], label="category"))
+    (bar,) = (each.get("d") for each in root.iter("path") if each.get("d"))
+    assert float(re.match(r"M([\d.]+)", bar)[1]) >= 132 >= sum(map(_width, letters(root)[0])) * 132 / 21
 
 
 @pytest.mark.parametrize("limit", [-5, 15, 99])
@@ -162,9 +188,20 @@ def test_the_rings_close_and_only_pieces_with_room_are_named(numbers):
 
 def test_sets_that_coincide_and_sets_that_share_nothing_can_be_drawn(numbers):
     same = {"values": {"selection": 0.0, "random": 0.0, "pool": None}, "band": None}
-    assert drawn(charts.strip(same, numbers["controls"]["sets"]))
+    _, root = drawn(charts.strip(same, numbers["controls"]["sets"]))
+    own, other = (re.findall(r"[\d.]+", each.get("transform")) for each in root.iter("path"))
+    assert own[0] == other[0]  # of one value
+    assert own[1] != other[1]  # and beside one another
+    assert "0.00" in letters(root)
     nothing = {"names": ["a", "b"], "shared": [[0, 0], [0, 0]], "expected": [[0.0, 0.0], [0.0, 0.0]]}
-    assert drawn(charts.overlap(nothing))
+    said = letters(drawn(charts.overlap(nothing))[1])
+    assert [each for each in said if each] == [
+        "a",
+        "b",
+        "0",
+        "0",
+        "0",
+    ]  # and no factor, where chance gives nothing
 
 
 def test_marks_of_sets_differ_in_shape_and_not_only_in_colour():
