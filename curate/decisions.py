@@ -148,8 +148,8 @@ def add_decisions(file: Path, decisions: Iterable[Decision]) -> int:
     """Add decisions to a file, which is made if need be; say how many.
 
     What is in the file stays as it is, byte for byte. Only its first and its last line are looked at, so that one
-    more decision costs as much however many there are. When writing fails, nothing is added. When the machine stops
-    amid it, the last line may be torn: that is an error, here and in `read_decisions`, which names the line.
+    more decision costs as much however many there are. When writing fails, nothing is added. When the machine
+    stops amid it, the last line may be torn: that is an error, here and in `read_decisions`, which names it.
 
     Raises `PipelineError` for a decision that is none, and for a file of anything else.
     """

@@ -159,7 +159,9 @@ def unguarded(cell: str) -> str:
 def _row(shown: Shown, content: str) -> dict[str, str]:
     record = shown.record
     turns = "\n\n".join(f"{turn['role']}: {turn['text']}" for turn in record["history"] or ())
-    evidence = "; ".join(f"{each.rule}: {each}" for each in shown.findings if each.rejects)
+    # What rejects comes first; what does not is shown too, since rows near a limit lie on both sides of it.
+    found = sorted(shown.findings, key=lambda each: not each.rejects)
+    evidence = "; ".join(f"{each.rule}: {each}{' → rejects' if each.rejects else ''}" for each in found)
     return (
         {"id": shown.id, "source": shown.source, "state": shown.ended, "reasons": ", ".join(shown.reasons)}
         | {"evidence": evidence, "earlier": turns, "decision": "", "why": "", "by": "", "content": content}

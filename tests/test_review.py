@@ -97,7 +97,7 @@ def test_rows_are_those_that_were_asked_for_with_what_speaks_against_them(walked
     short = walked.verdicts.filter(pl.col("reasons").list.contains("too_short")).collect()
     assert {row["id"] for row in rows} == set(short["id"])
     assert all("too_short" in row["reasons"] for row in rows)
-    assert "too_short: 10 against at least 100" in {row["evidence"].split("; ")[0] for row in rows}
+    assert "too_short: 10 against at least 100 → rejects" in {row["evidence"].split("; ")[0] for row in rows}
 
 
 def test_decisions_come_back_with_who_said_what_and_what_the_record_said(walked, tmp_path):

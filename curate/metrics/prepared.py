@@ -133,7 +133,8 @@ class Prepared:
         """Whether each row's vector is any other than zeros. Shape (n,)."""
         if self._vectors is None:
             raise ValueError("these rows have no vectors")
-        return np.asarray(self._vectors.any(axis=1))[self._original]
+        found: NDArray[np.bool_] = np.asarray(self._vectors.any(axis=1))[self._original]
+        return found
 
     @cached_property
     def standing(self) -> Places:
