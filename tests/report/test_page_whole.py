@@ -303,7 +303,6 @@ def test_charts_are_made_in_the_colours_of_the_light_page():
     assert all(of[name] == full(colour) for colour, name in VARIABLES.items())
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_shows_the_page_without_a_word_or_a_request_and_nothing_is_wider_than_it(made, tmp_path, width):
