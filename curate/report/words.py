@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -235,7 +236,11 @@ def reasons(numbers: Mapping[str, Any]) -> dict[str, str]:
     dropped = [] if dedup.get("counted") else dedup.get("dropped") or []
     found["duplicates"] = [(f"{each['method']} on {each['on']}", each["records"]) for each in dropped]
     why = (numbers.get("selection") or {}).get("not_drawn") or []
-    found["not drawn"] = [(each["why"], each["records"]) for each in why]
+    # Of what several quotas had against a record, the last word decided: the first ones are often of other splits.
+    last: Counter[str] = Counter()
+    for each in why:
+        last[each["why"].rpartition("; ")[2]] += each["records"]
+    found["not drawn"] = list(last.items())
     return {step: _said(causes) for step, causes in found.items() if causes}
 
 
