@@ -1,6 +1,7 @@
 """Orders on vectors and splits of what is alike, in whole runs; an embedding is the angle a text ends with."""
 
 import json
+from importlib.util import find_spec
 
 import polars as pl
 import pytest
@@ -8,6 +9,8 @@ import pytest
 import curate
 from curate.errors import PipelineError, PluginError
 from curate.runs import prepare
+
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason='needs pip install "curate-sft[embed]"')
 
 PIPELINE = """
 name = "s"
@@ -112,6 +115,7 @@ quota = [
 """
 
 
+@needs_torch
 def test_near_duplicates_that_were_stored_stay_on_one_side(chosen):
     run = chosen(APART.format(0.95))
     assert ids(run, "test") == ["0"]
@@ -120,6 +124,7 @@ def test_near_duplicates_that_were_stored_stay_on_one_side(chosen):
     assert "what it is like is in test" in detail
 
 
+@needs_torch
 def test_without_apart_only_listed_pairs_keep_together(chosen):
     assert "3" in ids(chosen(APART.format(0.95).replace("apart = 0.95\n", "")))
 
