@@ -30,6 +30,7 @@ from curate.reduce import of
 from curate.selecting import VectorsOf, candidate_columns
 from curate.selection.quotas import ELSEWHERE, matches
 from curate.store import Store, Table
+from curate.vectors import Floats
 
 DRAWS: Final = 20
 # Rows that stand for a larger pool, and rows of a larger set that are described: by id, drawn by chance.
@@ -128,6 +129,13 @@ class _Compared:
         """The places of rows that stand for the pool: all of them, or `POOL` drawn by chance."""
         return np.sort(self._by_chance("controls.pool", np.arange(self.pool.height))[:POOL])
 
+    @cached_property
+    def _standing_vectors(self) -> Floats | None:
+        return self._vectors_at(self.standing)
+
+    def _vectors_at(self, places: Integers) -> Floats | None:
+        return self.vectors_of(*self.text, self.pool["id"][places]) if self.text else None
+
     def _by_chance(self, name: str, among: Integers) -> Integers:
         keys = mix(self.pool["draw"], seed_for(self.seed, name)).to_numpy()[among]
         return among[np.argsort(keys, kind="stable")]
@@ -142,10 +150,7 @@ class _Compared:
 
     @cached_property
     def _others(self) -> list[str]:
-        """Orders on vectors that no quota prefers:
-
-        the selection's own would only be the same from another start.
-        """
+        """Orders on vectors that no quota prefers: the selection's own would be the same from another start."""
         preferred = {quota.order for quota in self.vectors_of.pipeline.quotas if quota.split == "train"}
         return [name for name in _GREEDY if name not in preferred]
 
@@ -161,10 +166,9 @@ class _Compared:
             keys = registry.get("rankings", name)(candidates)
             if keys.count() >= self.size:  # a record without a score has no place in the order of scores
                 sets[name] = _first(keys, self.size)
-        if self.text and self.size <= DESCRIBED:
+        if self._standing_vectors is not None and self.size <= DESCRIBED:
             some = self.pool[self.standing]
-            vectors = self.vectors_of(*self.text, some["id"])
-            among = Candidates(some, self.seed, np.zeros(len(some), dtype=np.int64), vectors)
+            among = Candidates(some, self.seed, np.zeros(len(some), dtype=np.int64), self._standing_vectors)
             for name in self._others:
                 order = registry.get("rankings", name)(among)
                 sets[name] = self.standing[_first(order, self.size)]
@@ -225,7 +229,9 @@ class _Compared:
         texts = of(self.records.scan(), narrow).select("id", message().alias("prompt"), "response")
         rows = narrow.join(texts.collect(engine="streaming"), on="id", how="left", maintain_order="left")
         by = next((name for name in ("domain", "group") if narrow[name].null_count() < len(narrow)), "source")
-        vectors = self.vectors_of(*self.text, rows["id"]) if self.text else None
+        # What stands for the pool is always among these rows, and mostly it is all of them.
+        every = len(places) == len(self.standing)
+        vectors = self._standing_vectors if every else self._vectors_at(places)
         return Sample(rows.with_columns(pl.col(by).alias("category")), vectors)
 
     def _overlap(self, sets: Mapping[str, Integers]) -> Json:

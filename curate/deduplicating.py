@@ -11,7 +11,7 @@ from curate.collapse import check_collapse
 from curate.contamination import check_references
 from curate.dedup import Index
 from curate.dedup.semantic import Joined
-from curate.dedup.stars import Pass, check, decide, in_preference, placed
+from curate.dedup.stars import Pass, check, decide, placed, preferred_first
 from curate.dedup.texts import Texts
 from curate.eligible import Eligible
 from curate.embedding import Embedder
@@ -71,8 +71,7 @@ def _neighbours(
     key = digest("neighbours", eligible.key, eligible.pipeline.keep, call.on, shaping, made_by)
 
     def make() -> tuple[pl.DataFrame, pl.DataFrame]:
-        ranked = eligible.ranked()
-        ids = ranked.sort(*in_preference(eligible.pipeline.keep), "id", nulls_last=True)["id"]
+        ids = preferred_first(eligible.ranked(), eligible.pipeline.keep)["id"]
         texts, stripped = _bare(placed(ids, partial(eligible.read, call.on)), call.strip_templates)
         with clock.stage(f"{measure} {call.on}", len(texts), "texts") as watch:
             made = embedder.vectors(measure, texts, watch)

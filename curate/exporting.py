@@ -55,7 +55,7 @@ class Sound:
 
 def check_all(pipeline: Pipeline, tables: dict[str, Table], *, strict: bool = False) -> Sound:
     """Look over what a run has picked, before anything of an earlier run is touched. Raises as `check` does."""
-    return check(pipeline.exports, _frames(pipeline, tables), strict=strict)
+    return check(pipeline.exports, splits_of(pipeline, tables), strict=strict)
 
 
 def export_all(pipeline: Pipeline, tables: dict[str, Table], folder: Path, sound: Sound) -> Exported:
@@ -63,10 +63,11 @@ def export_all(pipeline: Pipeline, tables: dict[str, Table], folder: Path, sound
     # The first form stands at the top of the folder, where trainers are pointed to.
     targets = [folder if not at else folder / "formats" / call.use for at, call in enumerate(pipeline.exports)]
     asked = list(zip(pipeline.exports, targets, strict=True))
-    return export(asked, _frames(pipeline, tables), folder, name=pipeline.name, sound=sound)
+    return export(asked, splits_of(pipeline, tables), folder, name=pipeline.name, sound=sound)
 
 
-def _frames(pipeline: Pipeline, tables: dict[str, Table]) -> Frames:
+def splits_of(pipeline: Pipeline, tables: dict[str, Table]) -> Frames:
+    """The records that a run has picked, split by split, in the order in which they are written."""
     quotas = [quota.model_dump(mode="json", by_alias=True) for quota in pipeline.quotas]
     return frames_of(tables["records"].scan(), tables["picks"].scan(), quotas)
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.dedup.stars import in_preference, ranked
+from curate.dedup import stars
 from curate.diff import Finished
 from curate.errors import PipelineError
 
@@ -92,8 +92,8 @@ def preferred_first(run: Finished) -> pl.Series:
     pipeline = run.manifest["pipeline"]
     names = [source["name"] for source in pipeline["sources"]]
     came = run.table("ledger").filter(pl.col("state").is_in(["kept", "duplicate", "not drawn"])).select("id")
-    frame = ranked(run.table("records"), names).join(came, on="id", how="semi").collect()
-    return frame.sort(*in_preference(pipeline["keep"]), "id", nulls_last=True)["id"]
+    frame = stars.ranked(run.table("records"), names).join(came, on="id", how="semi").collect()
+    return stars.preferred_first(frame, pipeline["keep"])["id"]
 
 
 def rethreshold(run: Finished, thresholds: Iterable[float]) -> pl.DataFrame:

@@ -8,20 +8,22 @@ whatever library multiplies. Rounding moves a cosine by some 0.0001 at 384 dimen
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Exact = NDArray[Any]  # of float32 or float64, in which products of vectors so rounded are exact
 
 # The half of a unit that rounding may add to each of 1,000s of components must not carry a product beyond 2²⁴.
 SCALE: Final = 4000
 _ROWS: Final = 8_192  # rows multiplied at a time: a block of products stays in the processor's cache
 
 
-def whole(vectors: Floats) -> Floats:
+def whole(vectors: NDArray[np.floating[Any]]) -> Floats:
     """The vectors with length `SCALE` and whole components, as float32.
 
     Shape (n, d); a vector of zeros stays one.
@@ -37,18 +39,12 @@ def whole(vectors: Floats) -> Floats:
     return rounded
 
 
-def cosine(products: Floats) -> Floats:
-    """Products of whole vectors as cosines."""
-    return products / np.float32(SCALE**2)
-
-
 def _squares(block: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.add.accumulate(block * block, axis=1)[:, -1] if block.shape[1] else np.zeros(len(block))
 
 
 class Nearness:
-    """The greatest product of each row with those taken so far, brought up to date only for rows that are asked
-    for.
+    """The greatest product of each row with those taken so far, brought up to date only where it is asked for.
 
     A value that is out of date is too small, never too large: rows only ever come nearer to what is taken.
     """
@@ -90,12 +86,19 @@ class Nearness:
         self._seen[:] = self._count
 
 
-def k_means(vectors: Floats, k: int, *, first: Integers, rounds: int = 20) -> tuple[Integers, Floats]:
+def k_means(
+    vectors: Exact,
+    k: int,
+    *,
+    first: Integers,
+    rounds: int = 20,
+    centre: Callable[[NDArray[np.float64]], Exact] = whole,
+) -> tuple[Integers, Exact]:
     """The cluster of each row, shape (n,), and the clusters' centres, shape (k, d), by cosine.
 
-    Vectors are of whole numbers; clusters begin at the rows `first`, shape (k,), and move for at most so many
-    rounds (spherical k-means, Dhillon and Modha, Machine Learning 42, 2001). A cluster that loses all its rows
-    keeps its centre.
+    Vectors are rounded so that their products and sums are exact; `centre` rounds sums of them in the same way.
+    Clusters begin at the rows `first`, shape (k,), and move for at most so many rounds (spherical k-means, Dhillon
+    and Modha, Machine Learning 42, 2001). A cluster that loses all its rows keeps its centre.
     """
     centres = vectors[first[:k]].copy()
     clusters = np.full(len(vectors), -1, dtype=np.int64)
@@ -106,19 +109,13 @@ def k_means(vectors: Floats, k: int, *, first: Integers, rounds: int = 20) -> tu
         clusters = now
         order = np.argsort(clusters, kind="stable")
         members, starts = np.unique(clusters[order], return_index=True)
-        # Sums of whole numbers are exact in float64, in any order.
+        # In float64, where such sums are exact in any order.
         sums = np.add.reduceat(vectors[order], starts, axis=0, dtype=np.float64)
-        centres[members] = whole_of_sums(sums)
+        centres[members] = centre(sums)
     return clusters, centres
 
 
-def whole_of_sums(sums: NDArray[np.float64]) -> Floats:
-    """Centres of clusters, from the sums of their rows, as whole vectors."""
-    lengths = np.sqrt(_squares(sums))[:, None]
-    return np.rint(np.divide(sums * SCALE, lengths, where=lengths > 0, out=sums * 0)).astype(np.float32)
-
-
-def nearest_of(vectors: Floats, centres: Floats) -> Integers:
+def nearest_of(vectors: Exact, centres: Exact) -> Integers:
     """The centre nearest to each row, the first of equal ones. Shape (n,)."""
     found = np.empty(len(vectors), dtype=np.int64)
     for start in range(0, len(vectors), _ROWS):

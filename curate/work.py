@@ -23,7 +23,7 @@ from curate.deduplicating import deduplicate
 from curate.eligible import Eligible
 from curate.embedding import Embedder
 from curate.errors import PluginError, ShortageError
-from curate.exporting import Exported, check_all, export_all, write_cards
+from curate.exporting import Exported, check_all, export_all, splits_of, write_cards
 from curate.facts import facts, unmet
 from curate.fingerprint import code
 from curate.inputs import DigestCache, Input, find_inputs
@@ -33,7 +33,7 @@ from curate.manifest import described, withdraw_manifest, write_manifest
 from curate.measuring import measure, subjects, survivors, wanted
 from curate.pipeline import SPLITS, Pipeline
 from curate.read import ReadInput, read, unreadable
-from curate.reduce import exclude, in_order, read_takedown, settle, standing
+from curate.reduce import exclude, read_takedown, settle, standing
 from curate.report.numbers import numbers
 from curate.report.page import page
 from curate.report.projection import Vectors
@@ -249,9 +249,9 @@ class Work:
 
     def _kept(self, tables: dict[str, Table]) -> Iterator[pl.DataFrame]:
         """The records of all splits, with the split of each."""
-        quotas = [quota.model_dump(mode="json", by_alias=True) for quota in self.pipeline.quotas]
+        frames = splits_of(self.pipeline, tables)
         for split in SPLITS:
-            for frame in in_order(tables["records"].scan(), tables["picks"].scan(), split, quotas):
+            for frame in frames(split):
                 yield frame.with_columns(pl.lit(split).alias("split"))
 
     def _finish(

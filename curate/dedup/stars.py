@@ -145,7 +145,7 @@ def decide(
 
     Raises `PipelineError` for a policy that there is not, and whatever a method raises at its parameters.
     """
-    ordered = rows.sort(*in_preference(keep), "id", nulls_last=True)
+    ordered = preferred_first(rows, keep)
     ids, read = ordered["id"], read or partial(_columns, ordered)
     told = _Told(ordered.height, progress)
     sizes = np.zeros(ordered.height, np.int64)
@@ -188,6 +188,11 @@ def decide(
     return _tables(ids, passes, indexes, pairs, dropped)
 
 
+def preferred_first(rows: pl.DataFrame, keep: Sequence[str]) -> pl.DataFrame:
+    """Rows as `ranked` makes them in the order in which they are decided; ties go by id."""
+    return rows.sort(*in_preference(keep), "id", nulls_last=True)
+
+
 def placed(ids: pl.Series, read: Callable[[], Iterable[pl.DataFrame]]) -> Texts:
     """Texts by the places that their ids have among these; those of other ids are left out."""
     places = ids.to_frame("id").with_row_index("row")
@@ -225,7 +230,7 @@ def check_texts(on: Sequence[str], *, where: str = "[[dedup]], key on") -> None:
 
 
 def in_preference(keep: Sequence[str]) -> list[pl.Expr]:
-    """What to sort records by, the preferred first; ties go by id.
+    """What to sort records by, the preferred first.
 
     Raises `PipelineError` for a reason that there is not.
     """

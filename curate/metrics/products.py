@@ -16,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.vectors import k_means
+
 Vectors = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
@@ -116,25 +118,14 @@ def eigenvalues(symmetric: Vectors) -> Vectors:
 
 
 def clustered(seeds: Vectors, rows: Iterable[Vectors]) -> Clusters | None:
-    """Spherical k-means of the seeds (Dhillon and Modha, Machine Learning 42, 2001), and where all rows belong.
+    """Clusters of the seeds, and where all rows belong. None where fewer than two clusters have enough rows.
 
-    It begins with the first k seeds, which are in an order by chance, and takes a fixed number of rounds. A
-    middle that no row is nearest to stays where it is. None where fewer than two clusters have enough rows.
+    They begin with the first k seeds, which are in an order by chance.
     """
     k = min(CLUSTERS, len(seeds) // _ROWS_A_CLUSTER)
     if k < 2:
         return None
-    middles = seeds[:k]
-    for _ in range(_ROUNDS):
-        of = _belonging(seeds, middles)[0]
-        order = np.argsort(of, kind="stable")
-        met, begins = np.unique(of[order], return_index=True)
-        sums = np.add.reduceat(seeds[order], begins, axis=0)
-        moved = middles.copy()
-        moved[met] = exact(sums)
-        if np.array_equal(moved, middles):
-            break
-        middles = moved
+    _, middles = k_means(seeds, k, first=np.arange(k), rounds=_ROUNDS, centre=exact)
     found = [_belonging(block, middles) for block in rows]
     return Clusters(k, np.concatenate([of for of, _ in found]), np.concatenate([cosine for _, cosine in found]))
 
