@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from curate import registry
-from curate.errors import CurateError, PluginError, ReproducibilityError, nearest
+from curate.errors import CurateError, PluginError, nearest
 from curate.exporting import Exported, check, export, frames_of, write_cards
-from curate.manifest import broken
+from curate.manifest import check_tables
 from curate.pipeline import Call
 from curate.runs import Run
 
@@ -45,7 +45,7 @@ def write_forms(run: Run, wanted: Sequence[str], to: Path) -> Exported:
     and `CurateError` when a folder is there already, lies in the run, or a form has no place for the set.
     """
     forms = list(dict.fromkeys(map(form_for, wanted)))
-    _check_tables(run)
+    check_tables(run.path, run.manifest, ("records", "picks"))
     if to.resolve().is_relative_to(run.path.resolve()):
         raise CurateError(
             "forms are not written into the run's own folder", where=str(to), next="give another folder by `--to`"
@@ -88,17 +88,6 @@ def form_for(reader: str) -> str:
     if form not in known:
         raise PluginError(f"no reader or exporter is called {reader!r}", next=nearest(reader, {*READERS, *known}))
     return form
-
-
-def _check_tables(run: Run) -> None:
-    tables = {name: run.manifest["tables"][name] for name in ("records", "picks")}
-    wrong = list(broken(run.path, {"tables": tables, "facts": {"exports": []}, "reports": {}}))
-    if wrong:
-        raise ReproducibilityError(
-            f"the run is not what its manifest says: {wrong[0]}",
-            where=str(run.path),
-            next="run the pipeline again",
-        )
 
 
 def _write(run: Run, forms: Sequence[str], folder: Path) -> Exported:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -127,6 +127,16 @@ def broken(run: Path, manifest: dict[str, Any]) -> Iterator[str]:
         yield from _differs(run / export["file"], export["sha256"], "export")
     for name, sha256 in manifest["reports"].items():
         yield from _differs(run / name, sha256, "report")
+
+
+def check_tables(run: Path, manifest: dict[str, Any], names: Iterable[str]) -> None:
+    """Raise `ReproducibilityError` when a table of a finished run is not what its manifest says."""
+    for name in names:
+        tables = {name: manifest["tables"][name]}
+        for wrong in broken(run, {"tables": tables, "facts": {"exports": []}, "reports": {}}):
+            raise ReproducibilityError(
+                f"the run is not what its manifest says: {wrong}", where=str(run), next="run the pipeline again"
+            )
 
 
 def _differs(file: Path, sha256: str, what: str) -> Iterator[str]:

@@ -203,6 +203,7 @@ class Pipeline:
     apart: float | None
     licence: Mapping[str, Any]
     report: Reporting
+    train: Mapping[str, Any]
     exports: tuple[Call, ...]
 
     @cached_property
@@ -263,5 +264,6 @@ class Pipeline:
             "licence": dict(self.licence),
             "report": self.report.model_dump()
             | {"tokenizer": self.report.tokenizer and Path(self.report.tokenizer).name},
+            "train": dict(self.train),
             "exports": [export.plain() for export in self.exports],
         }

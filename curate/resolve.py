@@ -20,6 +20,7 @@ from curate.licenses.policies import POLICIES
 from curate.pipeline import Call, DedupCall, Guard, Pipeline, Quota, Reporting, Rule, SourceCall
 from curate.tables import EVIDENCE, HAND, VERDICTS
 from curate.toml_lines import KeyPath
+from curate.train.recipe import DEFAULT, Recipe, read_recipe, recipe_names
 
 # The filter that a declared use of the set becomes, and the policy that declares none.
 _LICENCE: Final = "license_forbids"
@@ -99,6 +100,7 @@ class _File(_Table):
     guard: Guard = Guard()
     select: _Select = _Select()
     report: Reporting = Reporting()
+    train: dict[str, Any] = {}
     export: tuple[_Export, ...] = ()
 
 
@@ -147,6 +149,7 @@ class _Reader(CheckedToml):
             apart=read.select.apart,
             licence=read.licence.model_dump(),
             report=self._reporting(read.report),
+            train=self._training(read.train),
             exports=tuple(
                 Call(**self._call("exports", table, ("export", number)))
                 for number, table in enumerate(read.export)
@@ -162,6 +165,18 @@ class _Reader(CheckedToml):
 
     def _default_export(self) -> Call:
         return Call(**self._call("exports", _Export(use="messages"), ()))
+
+    def _training(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The recipe's name and what is changed of it, as given. That it holds together is seen here."""
+        if not given:
+            return {}
+        changes = {name: value for name, value in given.items() if name != "recipe"}
+        recipe = given.get("recipe", DEFAULT)
+        if recipe not in recipe_names():
+            next = nearest(str(recipe), recipe_names())
+            raise self.error(f"no recipe is called {recipe!r}", ("train", "recipe"), next)
+        self.checked(Recipe, read_recipe(recipe).plain() | changes, ("train",), own=("recipe",))
+        return {"recipe": recipe, **changes}
 
     def _dedup(self, table: _Dedup, at: KeyPath) -> DedupCall:
         call = self._call("dedups", table, at)

@@ -42,7 +42,7 @@ LAYERS = [
     {"authoring", "record", "intake", "lines", "shapes", "csv_rows", "store"}
     | {"vectors", "rankings", "metrics", "measure", "dedup", "export"},
     {"api", "fingerprint", "registry", "testing"},
-    {"pipeline", "engine", "checked_toml"},
+    {"pipeline", "engine", "checked_toml", "train.recipe"},
     {"resolve", "inputs", "manifest", "pull"},
     {"complete", "read", "judge", "masking", "selection", "why", "contrast", "twins"}
     | {"report", "attribution", "diff_settings"},
@@ -55,6 +55,7 @@ LAYERS = [
     {"review", "explore_widget", "tuning_widget"},
     {"runs"},
     {"ablation", "lint", "looking", "plan", "forms", "implied", "reporting"},
+    {"train"},
     {"cli"},
 ]
 # The contracts and the built-ins of these packages lie together; what they may import differs.
@@ -77,6 +78,9 @@ LATE = {
     "vl_convert",
     "datasets",
     "trl",
+    "peft",
+    "accelerate",
+    "safetensors",
 }
 
 
@@ -101,8 +105,10 @@ def imports(file, *, top_level_only=False):
 
 
 def layer(name):
-    part = name.split(".")[1] if "." in name else ""
-    return next((depth for depth, names in enumerate(LAYERS) if part in names), None)
+    parts = name.split(".")[1:]
+    # A module may lie further in than its package.
+    own = (".".join(parts[:2]), parts[0] if parts else "")
+    return next((depth for part in own for depth, names in enumerate(LAYERS) if part in names), None)
 
 
 ALL = dict(modules())

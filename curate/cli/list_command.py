@@ -20,19 +20,19 @@ _PLUGINS: Final = ("filters", "sources", "measures", "dedups", "rankings", "expo
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice([*_PLUGINS, "presets"]), default="filters")
+@click.argument("what", type=click.Choice([*_PLUGINS, "presets", "recipes"]), default="filters")
 @click.argument("name", required=False)
 @PLUGINS
 @click.option("--markdown", is_flag=True, help="Print a Markdown table, as the README shows.")
 def command(what: str, name: str | None, plugins: tuple[Path, ...], markdown: bool) -> None:
-    """List filters, sources, measures, dedups, rankings, exports or presets; all about one of them by its NAME."""
+    """List filters, sources, measures, dedups, rankings, exports, presets or recipes; all about one by NAME."""
     from curate import registry
 
     registry.use_folders(plugins)
     if name is not None:
-        if what not in _PLUGINS:
+        if what == "presets":
             raise click.UsageError(f"{what} have no more to say than `curate list {what}` does")
-        _show_one(what, name)
+        (_show_recipe(name) if what == "recipes" else _show_one(what, name))
         return
     header, rows = _listed(what)
     if markdown:
@@ -43,7 +43,7 @@ def command(what: str, name: str | None, plugins: tuple[Path, ...], markdown: bo
         _show_sources()
     else:
         _show_table(header, rows)
-    if what in _PLUGINS:
+    if what != "presets":
         Console(highlight=False).print(f"All about one of them: `curate list {what} NAME`.", soft_wrap=True)
 
 
@@ -129,11 +129,35 @@ def presets() -> list[tuple[str, str]]:
     return sorted(found)
 
 
+def _show_recipe(name: str) -> None:
+    """A recipe as it is written, for one's own to begin from."""
+    from curate.train.recipe import FOLDER, read_recipe
+
+    read_recipe(name)
+    file = FOLDER / f"{name}.toml"
+    click.echo((file if file.exists() else Path(name)).read_text("utf-8"), nl=False)
+
+
+def _recipes() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """What tells the recipes apart, a row each."""
+    from curate.train.recipe import read_recipe, recipe_names
+
+    rows: list[tuple[str, ...]] = []
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        rate = f"{recipe.learning_rate:g} {recipe.schedule}"
+        steps = (recipe.template, str(recipe.epochs), str(recipe.batch_size), rate, str(recipe.max_tokens))
+        rows.append((f"`{name}`", recipe.source or "–", *steps))
+    return ("recipe", "from", "template", "epochs", "batch", "learning rate", "tokens"), rows
+
+
 def _listed(what: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     from curate import registry
 
     if what == "presets":
         return ("preset", "what it makes"), [(f"`{name}`", line) for name, line in presets()]
+    if what == "recipes":
+        return _recipes()
     kind: Any = what
     found = [(name, registry.get(kind, name)) for name in registry.names(kind)]
     if what == "sources":
