@@ -1,0 +1,53 @@
+"""What each process does in the tests of several: `curate train`, and a note of the rows that it was given.
+
+Where the recipe asks for FSDP2, accelerate is made to do on CPUs what it does on GPUs.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
+from trl import SFTTrainer
+
+from curate.cli import main
+from curate.train import launching
+
+notes, *arguments = sys.argv[1:]
+taken, drawn = [], []
+compute_loss = SFTTrainer.compute_loss
+
+
+def noted(self, model, inputs, *others, **named):
+    """Note the tokens and the labels of each row in a micro-batch, without padding."""
+    if model.training:
+        with torch.random.fork_rng():
+            drawn.append(torch.rand(1).item())  # what dropout would draw next
+        kept = inputs["attention_mask"].bool() if "attention_mask" in inputs else inputs["input_ids"] >= 0
+        for ids, labels, real in zip(inputs["input_ids"], inputs["labels"], kept, strict=True):
+            taken.append([self.state.global_step, ids[real].tolist(), labels[real].tolist()])
+    return compute_loss(self, model, inputs, *others, **named)
+
+
+def shard_on_cpus():
+    """Let accelerate share models out to processes on CPUs: it holds that only GPUs do, and makes whole copies."""
+    begin = AcceleratorState.__init__
+
+    def begun(self, *others, fsdp_plugin=None, **named):
+        begin(self, *others, fsdp_plugin=fsdp_plugin, **named)
+        if fsdp_plugin is not None and self.distributed_type == DistributedType.MULTI_CPU:
+            self.fsdp_plugin, self.distributed_type = fsdp_plugin, DistributedType.FSDP
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = begun
+    launching._check_sharding = lambda _processes: None
+
+
+SFTTrainer.compute_loss = noted
+if "--set=sharding=fsdp2" in arguments or arguments[1] == "resume":
+    shard_on_cpus()
+sys.argv = ["curate", *arguments]
+main()
+Path(f"{notes}-{launching.world().rank}.json").write_text(json.dumps([taken, drawn]), "utf-8")
