@@ -1,0 +1,240 @@
+"""What training needs, written into its folder before the first step: going on reads that and the base model.
+
+`train.json` is written last, and says what is trained on what; its existence means that the rest is there.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from curate import __version__
+from curate.errors import CurateError, PipelineError, ReproducibilityError
+from curate.keys import digest, file_digest
+from curate.store import read_json, write_parquet, write_text
+from curate.train import budget, weights
+from curate.train.callbacks import check_tensorboard
+from curate.train.doubts import counted
+from curate.train.engine import Lessons, lessons
+from curate.train.launching import World
+from curate.train.model_folder import ModelFolder, open_model
+from curate.train.recipe import Recipe, read_recipe
+from curate.train.sets import TrainingSet
+from curate.train.templates import Template, template_for
+from curate.train.tokens import Tokens, read_tokens, tokenize, write_tokens
+
+FACTS: Final = "train.json"
+RECIPE: Final = "recipe.toml"
+FORMAT: Final = 1
+
+_PACKAGES: Final = ("torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "safetensors")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training folder as steps are taken in it: what `prepare` wrote, read back, and the base model's folder.
+
+    `dev` and `prompts` are the dev rows, as tokens and as records, none without a dev split.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    recipe: Recipe
+    base: ModelFolder
+    template: Template
+    tokens: Tokens
+    dev: Tokens | None
+    prompts: pl.DataFrame | None
+
+    def lessons(self, world: World) -> Lessons:
+        """What is learned, for as many processes as there are."""
+        return lessons(self.tokens, self.recipe, pad=self.template.tokenizer.pad_token_id, processes=world.size)
+
+    def same(self, world: World) -> dict[str, Any]:
+        """All that has to be the same when training goes on, as it is now."""
+        return {
+            "tokens": self.tokens.digest,
+            "recipe": self.recipe.plain(),
+            "template": _template_digest(self.template),
+            "weights": weights_digest(self.base.path),
+            "processes": world.size,
+        }
+
+
+def prepare(
+    given: TrainingSet, model: Path, recipe: Recipe, to: Path, processes: int, *, tensorboard: bool = False
+) -> dict[str, Any]:
+    """Make the tokens, look for room on the disk, write the folder, and return its facts.
+
+    Raises `CurateError` when something was trained there before.
+    """
+    check_new(to)
+    if tensorboard:
+        check_tensorboard()
+    base = open_model(model)
+    template = template_for(recipe.template, weights.load_tokenizer(base), pad_token=recipe.pad_token)
+    tokens = {split: _tokens(given.splits[split], template, recipe) for split in _splits(given)}
+    if not len(tokens["train"]):
+        raise CurateError(
+            "no row is left to learn",
+            where=f"max_tokens = {recipe.max_tokens}, too_long = {recipe.too_long!r}",
+            next="`curate train check` says what became of them",
+        )
+    needs = budget.estimate(base, recipe, tokens["train"], processes)
+    budget.check_disk(to, needs["disk"]["total"])
+    (to / "tokens").mkdir(parents=True, exist_ok=True)
+    for split, made in tokens.items():
+        write_tokens(made, to / "tokens" / f"{split}.parquet")
+    if "dev" in tokens:
+        write_parquet(to / "tokens" / "dev_records.parquet", given.splits["dev"])
+    write_text(to / RECIPE, recipe.toml())
+    learned = lessons(tokens["train"], recipe, pad=0, processes=processes)
+    facts = {
+        "format": FORMAT,
+        "state": "training",
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "set": {
+            "name": given.name,
+            "path": str(given.path),
+            "digest": given.digest,
+            "rows": {split: rows.height for split, rows in given.splits.items()},
+            "facts": dict(given.facts),
+        },
+        "model": {
+            "name": base.path.resolve().name,
+            "path": str(base.path.resolve()),
+            "architecture": base.architecture,
+            "parameters": base.parameters,
+            "dtype": base.dtype,
+            "digest": weights_digest(base.path),
+        },
+        "recipe": recipe.plain(),
+        "template": {
+            "name": template.name,
+            "end": template.end,
+            "added": list(template.added),
+            "digest": _template_digest(template),
+        },
+        "tokens": {split: made.table for split, made in tokens.items()},
+        "order": {
+            "rows": len(tokens["train"]),
+            "sequences": len(learned.members),
+            "fillers": learned.order.fillers,
+            "steps_an_epoch": learned.order.steps,
+        },
+        "steps": learned.order.steps * recipe.epochs,
+        "processes": processes,
+        "tensorboard": tensorboard,
+        "needs": needs,
+        "versions": {
+            "curate": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in _PACKAGES},
+        },
+    }
+    write_facts(to, facts)
+    return facts
+
+
+def check_new(to: Path) -> None:
+    """Raise `CurateError` when something was trained in a folder before."""
+    if (to / FACTS).exists():
+        raise CurateError(
+            "something was trained here before",
+            where=str(to),
+            next=f"go on with it by `curate train resume {to}`, or give another folder",
+        )
+
+
+def prepared(folder: Path) -> Prepared:
+    """What was prepared in a folder.
+
+    Raises `ReproducibilityError` when a file of it is not what was written.
+    """
+    facts, recipe = read_facts(folder), read_recipe(str(folder / RECIPE))
+    base = open_model(Path(facts["model"]["path"]))
+    template = template_for(recipe.template, weights.load_tokenizer(base), pad_token=recipe.pad_token)
+    has_dev = "dev" in facts["tokens"]
+    return Prepared(
+        folder,
+        facts,
+        recipe,
+        base,
+        template,
+        read_tokens(folder / "tokens" / "train.parquet"),
+        read_tokens(folder / "tokens" / "dev.parquet") if has_dev else None,
+        pl.read_parquet(folder / "tokens" / "dev_records.parquet") if has_dev else None,
+    )
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What a training folder says was trained on what, and how far it is.
+
+    Raises `PipelineError` for another kind of folder.
+    """
+    try:
+        facts: dict[str, Any] = read_json(folder / FACTS)
+    except (FileNotFoundError, NotADirectoryError):
+        raise PipelineError(
+            "nothing was trained here", where=str(folder), next="give a folder that `curate train` wrote"
+        ) from None
+    if facts.get("format") != FORMAT:
+        raise ReproducibilityError("the folder was written by another version", where=str(folder / FACTS))
+    return facts
+
+
+def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write `train.json`."""
+    write_text(folder / FACTS, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+
+def weights_digest(folder: Path) -> str:
+    """A digest of the bytes of a model's weights and configuration."""
+    files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
+    return digest([[file.name, file_digest(file)] for file in files])
+
+
+def told(facts: Mapping[str, Any]) -> list[str]:
+    """What is worth a word before the first step."""
+    order, steps = facts["order"], facts["steps"]
+    packed = f" in {counted(order['sequences'], 'pack')}" if order["sequences"] != order["rows"] else ""
+    an_epoch = counted(order["steps_an_epoch"], "step")
+    said = [f"{counted(order['rows'], 'row')}{packed}, {an_epoch} an epoch, {steps:,} in all"]
+    if order["fillers"]:
+        fillers = counted(order["fillers"], "empty row")
+        said.append(f"each epoch is filled up with {fillers} of no weight, so that all processes take as many")
+    table = facts["tokens"]["train"]
+    if table["dropped"]:
+        said.append(f"{len(table['dropped']):,} rows were too long or empty and are left out")
+    if table["shortened"]:
+        said.append(
+            f"{table['shortened']:,} rows were too long and are cut, {table['lost_end']:,} of them in an answer"
+        )
+    return said
+
+
+def _splits(given: TrainingSet) -> list[str]:
+    return [split for split in ("train", "dev") if split in given.splits]
+
+
+def _tokens(records: pl.DataFrame, template: Template, recipe: Recipe) -> Tokens:
+    return tokenize(
+        records,
+        template,
+        loss=recipe.loss,
+        max_tokens=recipe.max_tokens,
+        too_long=recipe.too_long,
+        markers=recipe.markers,
+    )
+
+
+def _template_digest(template: Template) -> str:
+    return digest(template.name, template.jinja, template.end, template.end_id)
