@@ -25,7 +25,7 @@ _SIZES: Final = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", 
 # Forms whose rows are those of `messages`: named again, they would only be loaded twice.
 _SAME_ROWS: Final = {"llama_factory", "axolotl", "openai"}
 
-_ON_THE_HUB: Final = re.compile(r"https://huggingface\.co/datasets/([\w.-]+(?:/[\w.-]+)?)/(?:resolve|blob)/")
+ON_THE_HUB: Final = re.compile(r"https://huggingface\.co/datasets/([\w.-]+(?:/[\w.-]+)?)/(?:resolve|blob)/")
 
 
 def card(
@@ -117,6 +117,6 @@ def _sources(numbers: Json) -> list[str]:
     named = []
     for given in numbers["made_by"].get("inputs", ()):
         if given["source"] in kept:
-            hub = _ON_THE_HUB.match((given.get("origin") or {}).get("url") or "")
+            hub = ON_THE_HUB.match((given.get("origin") or {}).get("url") or "")
             named.append(hub[1] if hub else f"extended|other-{given['source']}")
     return list(dict.fromkeys(named)) or ["original"]

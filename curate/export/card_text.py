@@ -57,7 +57,7 @@ def _what(numbers: Json, languages: Sequence[str]) -> Iterator[str]:
         f" {prose(numbers['summary']['outcome'])}{said}"
     )
     yield ""
-    yield from _table(
+    yield from table(
         ("split", "rows", "prompt, median characters", "response, median", "response, 95 of 100 under"),
         (
             (
@@ -80,7 +80,7 @@ def _composition(numbers: Json) -> Iterator[str]:
         for at, split in enumerate(_SPLITS):
             counts[at] += row[split]
     kept = ((source, *counts, sum(counts)) for source, counts in sorted(sources.items()) if any(counts))
-    yield from _table(("source", *_SPLITS, "all"), kept)
+    yield from table(("source", *_SPLITS, "all"), kept)
 
 
 def _made(numbers: Json) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _made(numbers: Json) -> Iterator[str]:
     left = numbers["funnel"]["total"]["records"]
     steps = [("read", "", left)]
     steps += [(each["step"], each["removed"], each["left"]) for each in numbers["funnel"]["total"]["steps"]]
-    yield from _table(("step", "records removed", "records left"), steps)
+    yield from table(("step", "records removed", "records left"), steps)
     rules = [
         (Code(rule["name"]), rule["summary"], rule["judged"], rule["hit"])
         for rule in numbers["rules"]
@@ -99,7 +99,7 @@ def _made(numbers: Json) -> Iterator[str]:
     ]
     if rules:
         yield "\nRules, of which one record may meet several:\n"
-        yield from _table(("rule", "rejects or masks", "records judged", "records met"), rules)
+        yield from table(("rule", "rejects or masks", "records judged", "records met"), rules)
     yield from _compared(numbers)
     yield from _drawn(numbers)
     yield from _beside_chance(numbers.get("controls"))
@@ -115,7 +115,7 @@ def _compared(numbers: Json) -> Iterator[str]:
     ]
     if passes:
         yield "\nComparisons of records with each other, and with sets that must not be trained on:\n"
-        yield from _table(("method", "on", "with", "records removed"), passes)
+        yield from table(("method", "on", "with", "records removed"), passes)
 
 
 def _drawn(numbers: Json) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _drawn(numbers: Json) -> Iterator[str]:
     ]
     if quotas:
         yield "\nWhat was drawn of the rest:\n"
-        yield from _table(("quota", "split", "from", "spread over", "preferred", "asked for", "drawn"), quotas)
+        yield from table(("quota", "split", "from", "spread over", "preferred", "asked for", "drawn"), quotas)
 
 
 def _beside_chance(controls: Json | None) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _beside_chance(controls: Json | None) -> Iterator[str]:
         f" the {controls['split']} split lies outside the middle nine tenths of the draws in {len(rows)} of"
         f" {compared} metrics, where chance alone would put about one in ten:\n"
     )
-    yield from _table(("metric", "this set", "random: median (5th to 95th percentile)", "the longest"), rows)
+    yield from table(("metric", "this set", "random: median (5th to 95th percentile)", "the longest"), rows)
     sentence = (controls.get("length") or {}).get("sentence")
     if sentence:
         yield f"\n{prose(sentence)}"
@@ -176,7 +176,7 @@ def _limits(numbers: Json, findings: Sequence[Json]) -> Iterator[str]:
 
 def _licences(numbers: Json, configs: Sequence[str], beside: Collection[str]) -> Iterator[str]:
     yield "Each text stays under its author's licence; the whole has no other. Records by the strictest:\n"
-    yield from _table(
+    yield from table(
         ("licence", *_SPLITS, "all"),
         (
             (row["license"] or "not known", *(row.get(split, 0) for split in _SPLITS), row["kept"])
@@ -203,7 +203,7 @@ def _loading(exports: Sequence[Json], configs: Sequence[str]) -> Iterator[str]:
         folder = export["file"].rpartition("/")[0]
         if export["form"] not in forms or not export["split"]:
             forms[export["form"]] = folder
-    yield from _table(
+    yield from table(
         ("form", "where", "read by"),
         (
             (Code(form), Code(f"{folder}/") if folder else "here", _HOW.get(form, ""))
@@ -219,7 +219,7 @@ def _again(numbers: Json, beside: Collection[str]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made_by.get("versions", {}).items()))
     command, seed = made_by.get("command", ""), made_by.get("seed")
     yield f"{code(command)} with seed {seed}, under {versions}, makes the same bytes of:\n"
-    yield from _table(
+    yield from table(
         ("source", "input", "bytes", "digest"),
         (
             (each["source"], Code(each["input"]), each["bytes"], Code(each["sha256"]))
@@ -235,7 +235,7 @@ def _of(numbers: Json, text: str, split: str, key: str) -> int | None:
     return next((row[key] for row in rows), None)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """A table in Markdown; nothing when it has no rows."""
     cells = [
         [_number(value) if isinstance(value, int | float) or value is None else cell(value) for value in row]

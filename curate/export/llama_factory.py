@@ -15,7 +15,7 @@ from curate.store import write_text
 
 # All tags are named: with `tags` given, LLaMA-Factory takes those that are missing for none (src/llamafactory/
 # data/parser.py, DatasetAttr.join), and `formatting` misspelt for Alpaca's form (its issues 7577, 6924 and 2529).
-_READ_AS: Final = {
+READ_AS: Final = {
     "formatting": "sharegpt",
     "columns": {"messages": "messages"},
     "tags": {
@@ -31,7 +31,7 @@ _READ_AS: Final = {
 
 
 def _configuration(folder: Path, written: Written) -> list[Path]:
-    entries = {_name(written, split): {"file_name": f"{split}.jsonl"} | _READ_AS for split in written.rows}
+    entries = {_name(written, split): {"file_name": f"{split}.jsonl"} | READ_AS for split in written.rows}
     info, settings = folder / "dataset_info.json", folder / "llama_factory.yaml"
     write_text(info, json.dumps(entries, indent=2) + "\n")
     train: dict[str, Any] = {

@@ -48,4 +48,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
     quoted = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, float) and "." not in quoted:
+        # PyYAML, which reads YAML 1.1, takes 1e-05 for a text (yaml.org/type/float.html).
+        return quoted.replace("e", ".0e")
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
