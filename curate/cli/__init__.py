@@ -26,6 +26,7 @@ _COMMANDS: Final = (
     "report",
     "review",
     "run",
+    "train",
     "verify",
     "why",
 )

@@ -1,0 +1,174 @@
+"""curate train generate: what a trained model answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from curate.errors import CurateError, SourceError
+from curate.keys import digest
+
+if TYPE_CHECKING:
+    from curate.train.speaking import Speaker
+
+_SAMPLING: Final = (
+    click.option(
+        "--temperature", type=click.FloatRange(min=0), metavar="T", help="0: always the likeliest token."
+    ),
+    click.option("--top-p", type=click.FloatRange(min=0, max=1, min_open=True), metavar="P", help="The nucleus."),
+    click.option(
+        "--repetition-penalty",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="On tokens that the answer has already; 1: none.",
+    ),
+    click.option("--max-new-tokens", type=click.IntRange(min=1), metavar="N", help="The longest answer."),
+    click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Other draws."),
+    click.option("--epoch", type=click.IntRange(min=1), metavar="N", help="A kept epoch, in place of model/."),
+)
+
+
+def sampled(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what changes how a model speaks; by default it is as the recipe has it."""
+    for option in reversed(_SAMPLING):
+        command = option(command)
+    return command
+
+
+def speaker_of(folder: Path, epoch: int | None, changes: dict[str, Any]) -> Speaker:
+    """The model of a folder, with the values that were given in place of the recipe's."""
+    from curate.train.speaking import load_speaker
+
+    given = {name: value for name, value in changes.items() if value is not None}
+    return load_speaker(folder, epoch=epoch, changes=given)
+
+
+@click.command("generate")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("prompts", nargs=-1, metavar="[PROMPT]...")
+@click.option(
+    "--prompts",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON lines with a prompt (and id, system, context, history, if any) or messages; or text, one a line.",
+)
+@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON lines into a file.")
+@sampled
+def command(
+    folder: Path, prompts: tuple[str, ...], file: Path | None, to: Path | None, epoch: int | None, **changes: Any
+) -> None:
+    """Say what the model in the training folder DIR (or any model's folder) answers to each PROMPT.
+
+    Without a PROMPT, one is read from standard input. Answers are sampled as the recipe says, and drawn by its
+    seed and the prompt's id: the same prompt has the same answer, whatever is asked beside it. Several are
+    answered together, and written as JSON lines.
+    """
+    from curate.cli.progress import progress
+    from curate.cli.spoken import speak, typed, why_stopped
+    from curate.train.speaking import answered, write_lines
+
+    rows = [*_given(prompts), *(_read(file) if file is not None else [])]
+    if not prompts and file is None:
+        if sys.stdin.isatty():
+            click.secho("Type a prompt, then Ctrl-D.", err=True, dim=True)
+        asked = "".join(typed())
+        if not asked:
+            raise click.UsageError(
+                "nothing is asked: give a PROMPT, --prompts FILE, or a prompt on standard input"
+            )
+        rows = _given([asked])
+    if not rows:
+        raise SourceError("there is no prompt in the file", where=str(file))
+    speaker = speaker_of(folder, epoch, changes)
+    if to is None and len(rows) == 1:
+        from curate.train.tokens import prompt_ids
+
+        said = speaker.answer(prompt_ids(rows[0], speaker.template), id=rows[0]["id"], heard=speak)
+        if said.stop == "window" and not said.tokens:
+            raise CurateError(
+                f"the prompt is as long as the model's window of {speaker.window:,} tokens, or longer",
+                next="give a shorter one",
+            )
+        click.echo()
+        if why := why_stopped(said.stop, said.tokens):
+            click.secho(f"({why})", err=True, dim=True)
+        return
+    with progress(quiet=to is None and not sys.stderr.isatty()) as watch:
+        watch.stage("answers", len(rows), "prompts")
+        answers = answered(speaker, rows, done=watch.advance)
+    if to is not None:
+        write_lines(to, answers)
+        click.echo(f"{len(answers):,} answers in {to}")
+        return
+    for answer in answers:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _given(prompts: Iterable[str]) -> list[dict[str, Any]]:
+    return [_record({"prompt": prompt}) for prompt in prompts]
+
+
+def _record(row: dict[str, Any]) -> dict[str, Any]:
+    """A record of what a line has, with an id of its own or one made from its words."""
+    said: dict[str, Any] = {"system": None, "history": [], "context": None, "response": None}
+    said |= {name: row[name] for name in (*said, "prompt") if row.get(name) is not None}
+    return {"id": str(row.get("id") or f"prompt:{digest(said)}"), **said}
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    """The records of a file of prompts.
+
+    Raises `SourceError` for a line that has none.
+    """
+    try:
+        text = file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"the file is no UTF-8: {error}", where=str(file)) from None
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if file.suffix not in {".jsonl", ".json", ".ndjson"}:
+        return _given(line.strip() for _, line in lines)
+    rows = []
+    for number, line in lines:
+        try:
+            rows.append(_record(_understood(json.loads(line))))
+        except (ValueError, CurateError) as error:
+            raise SourceError(
+                f"line {number} cannot be asked: {error}",
+                where=str(file),
+                next='a line is like {"prompt": "Name a tree."} or {"messages": [{"role": "user", "content": …}]}',
+            ) from None
+    return rows
+
+
+def _understood(row: Any) -> dict[str, Any]:
+    """A line's fields, those of `messages` in a record's places.
+
+    Raises `CurateError` for what is no question.
+    """
+    from curate.train.speaking import record_of
+
+    if not isinstance(row, dict):
+        raise CurateError("it is no object")
+    if "messages" in row:
+        _check(row["messages"], "messages", "content")
+        return {**record_of(row["messages"]), "id": row.get("id")}
+    if not isinstance(row.get("prompt"), str):
+        raise CurateError("it has no prompt")
+    _check(row.get("history") or [], "history", "text")
+    if not all(isinstance(row.get(name) or "", str) for name in ("system", "context")):
+        raise CurateError("its system and context have to be texts")
+    return row
+
+
+def _check(turns: Any, name: str, text: str) -> None:
+    if not isinstance(turns, list) or not all(
+        isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get(text), str)
+        for turn in turns
+    ):
+        raise CurateError(f"its {name} are no list of turns with `role` and `{text}`")
