@@ -1,9 +1,9 @@
-# make demo · make test · make slow · make check (what CI runs) · make fix · make bench
+# make demo · make test · make train · make slow · make check (what CI runs) · make fix · make bench
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test slow check lint wheel fix bench clean
+.PHONY: demo test train slow check lint wheel fix bench clean
 
 demo: .venv/demo
 	$(BIN)/curate run examples/demo.toml
@@ -12,6 +12,15 @@ demo: .venv/demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# A Llama of a million weights, made on the spot, is trained on the demo's set, and babbles.
+train: demo .venv/train
+	rm -rf models/tiny trained/demo-small
+	$(BIN)/curate train tiny models/tiny runs/demo
+	$(BIN)/curate train runs/demo --model models/tiny --set epochs=30 --set batch_size=8 --set learning_rate=2e-3
+	$(BIN)/curate train generate trained/demo-small "Explain briefly what photosynthesis is."
+	@echo
+	@echo "Talk to it: $(BIN)/curate train chat trained/demo-small"
 
 # Twenty thousand damaged inputs a source, every real body in a browser, the 52K: some fifteen minutes, not in CI.
 slow: .venv/dev
@@ -50,6 +59,10 @@ clean:
 
 .venv/demo: .venv/bin/python pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[report]"
+	@touch $@
+
+.venv/train: .venv/demo
+	$(INSTALL) --editable ".[train]"
 	@touch $@
 
 .venv/dev: .venv/demo
