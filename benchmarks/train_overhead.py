@@ -1,15 +1,15 @@
 """What our trainer adds to a bare one of TRL, on the same tokens, weights and settings.
 
-    python benchmarks/train_overhead.py [--pairs 7] [--rows 640] [--epochs 1]
+    python benchmarks/train_overhead.py [--pairs 7] [--rows 1600] [--epochs 1]
 
 Rows are 72 random tokens, half of each learned, in batches of 32: all as long, so that our order, which lays the
 rows of a step out with less padding, is no gain here. The model is a Llama of random weights; the smaller it is,
 the more weighs what is done around each step, and this one is some thousand times smaller than a 7B.
 
-`bare` is TRL's `SFTTrainer` with the settings that ours gets, but its own order, optimizer and logging (a line every
-ten steps). `ours` has our order and our optimizer, looks at loss and gradient of each step, and writes a line of
-metrics.jsonl. Neither saves. Each run has a process of its own, in turns; CPU-seconds are those of `train()` alone.
-The interval of the ratio is Student's, at 95%, over the pairs.
+`bare` is TRL's `SFTTrainer` with the settings that ours gets, but its own order, optimizer and logging (a line
+every ten steps). `ours` has our order and our optimizer, looks at loss and gradient of each step, and writes its
+line of metrics.jsonl. Neither saves. Each run has a process of its own, in turns; CPU-seconds are of `train()`
+alone. The interval of the ratio is Student's, at 95%, over the pairs.
 
 Writes `results/train_overhead.json`.
 """
@@ -109,7 +109,7 @@ def run(contender: str, model: Path, rows: int, epochs: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--pairs", default=7, type=click.IntRange(2, 10))
-@click.option("--rows", default=640)
+@click.option("--rows", default=1600)
 @click.option("--epochs", default=1)
 @click.option("--width", default=128)
 @click.option("--layers", default=4)

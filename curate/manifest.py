@@ -147,8 +147,10 @@ def _differs(file: Path, sha256: str, what: str) -> Iterator[str]:
 
 
 @contextmanager
-def locked(run: Path) -> Iterator[None]:
+def locked(run: Path, *, patience: float = 0) -> Iterator[None]:
     """Hold a run folder for this process. The lock goes with the process, however it ends.
+
+    Whoever has `patience` waits as many seconds for another to let go.
 
     Raises `BusyError` that says whose the lock is.
     """
@@ -156,7 +158,7 @@ def locked(run: Path) -> Iterator[None]:
     holder = run / ".lock.json"
     lock = FileLock(run / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
         try:
             raw = read_json(holder)

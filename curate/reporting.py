@@ -40,6 +40,7 @@ from curate.work import Work
 
 FOLDER: Final = ".reports"  # beside the runs, since parts that are made once are found again
 _DIGITS: Final = 12
+_PATIENCE: Final = 300.0  # seconds to wait for another command that reads the same file, and finds the same
 _TOPIC_CHARS: Final = 60  # what is longer says something, and names nothing
 _SAID: Final = {
     ("exact", "conversation"): "say what another says",
@@ -202,7 +203,7 @@ def _work(
     resolved: Pipeline, command: str = "", watch: Watch | None = None
 ) -> Iterator[tuple[Work, DigestCache, Store]]:
     folder = resolved.file.with_suffix("")
-    with locked(folder):
+    with locked(folder, patience=_PATIENCE):
         sweep(folder)
         # The page is drawn from numbers of which some are counted later.
         work = Work(resolved, folder, Clock(watch or Watch()), cores(), None, command, draws_page=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import sys
-from importlib import import_module
 from typing import Final
 
 import click
 
 from curate import __version__
+from curate.cli.late import LateGroup
 from curate.errors import CurateError
 
 _COMMANDS: Final = (
@@ -35,20 +35,7 @@ _FULL: Final = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows
 _INTERRUPTED: Final = 130  # what shells report for Ctrl-C
 
 
-class _Commands(click.Group):
-    """Imports a command's module when it is asked for, so that `--help` is quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 (click's signature)
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = import_module(f"curate.cli.{name}_command").command
-        return command
-
-
-@click.group(cls=_Commands)
+@click.group(cls=LateGroup, names=_COMMANDS, modules="curate.cli.{}_command")
 @click.version_option(__version__, prog_name="curate")
 def cli() -> None:
     """Turn raw dumps into a small, excellent instruction-tuning set, and prove how."""

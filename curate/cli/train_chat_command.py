@@ -26,22 +26,35 @@ _COMMANDS: Final = {"/new": "forget what was said", "/exit": "end (as Ctrl-D doe
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--system", default="", metavar="TEXT", help="What the model is told first.")
 @sampled
-def command(folder: Path, system: str, epoch: int | None, seed: int | None, **changes: Any) -> None:
+def command(
+    folder: Path, system: str, epoch: int | None, seed: int | None, model: Path | None, **changes: Any
+) -> None:
     """Talk with the model in the training folder DIR, or in any model's folder.
 
     /new begins anew, /exit or Ctrl-D ends, and Ctrl-C stops an answer. Lines from a pipe are messages of one
-    conversation, whose answers alone are written.
+    conversation, whose answers alone are written; it ends with 1 if one could not be answered.
     """
     from curate.train.talking import Conversation
 
     if _typing():
         _tell("Loading …")
-    talk = Conversation(speaker_of(folder, epoch, changes), system, seed)
+    talk = Conversation(speaker_of(folder, epoch, model, changes), system, seed)
+    try:
+        talk.check()
+    except CurateError as error:
+        raise CurateError(f"--system cannot be said: {error.what}", next="leave it out") from None
     if not talk.several_turns:
         name = talk.speaker.template.name
         _tell(f"The template {name} has room for one exchange: each message begins anew.")
     if _typing():
         _tell("Ctrl-C stops an answer. " + ", ".join(f"{name}: {does}" for name, does in _COMMANDS.items()) + ".")
+    if not _talked(talk) and not _typing():
+        sys.exit(1)
+
+
+def _talked(talk: Conversation) -> bool:
+    """Hold the conversation to its end; whether every message could be answered."""
+    answered = True
     for line in _lines():
         text = line.strip()
         if text == "/exit":
@@ -52,10 +65,12 @@ def command(folder: Path, system: str, epoch: int | None, seed: int | None, **ch
         elif _COMMAND.fullmatch(text):
             _tell(f"There is no {text}. " + ", ".join(f"{name}: {does}" for name, does in _COMMANDS.items()) + ".")
         elif text:
-            _answer(talk, text)
+            answered &= _answer(talk, text)
+    return answered
 
 
-def _answer(talk: Conversation, text: str) -> None:
+def _answer(talk: Conversation, text: str) -> bool:
+    """Say what the model answers; whether it could be asked."""
     before = talk.left_out
     try:
         said = talk.say(text, speak)
@@ -64,15 +79,16 @@ def _answer(talk: Conversation, text: str) -> None:
             raise
         click.echo()
         _tell("(stopped)")
-        return
+        return True
     except CurateError as error:  # of this message, after which another can be said
         _tell(str(error))
-        return
+        return False
     click.echo()
     if why := why_stopped(said.stop, said.tokens):
         _tell(f"({why})")
     if talk.left_out > before:
         _tell(f"(for lack of room the model was not told the first {talk.left_out} exchanges any more)")
+    return bool(said.tokens) or said.stop != "window"
 
 
 def _lines() -> Iterator[str]:

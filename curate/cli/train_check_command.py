@@ -57,7 +57,7 @@ def command(
     from curate.train.check import check
 
     with progress(quiet=as_json) as watch:
-        chosen, recipe = asked(subject, watch=watch, **given)
+        chosen, recipe = asked(subject, model=model, watch=watch, **given)
         checked = check(chosen, model, recipe, processes=processes, to=to)
     if as_json:
         click.echo(json.dumps(checked.plain(), ensure_ascii=False, indent=1))

@@ -36,7 +36,7 @@ def command(
     from curate.train.handoff import hand_offs, target_named
 
     named = dict.fromkeys(map(target_named, targets))
-    given, recipe = asked(**subject)
+    given, recipe = asked(model=model, **subject)
     folder = into or Path("exports") / given.name
     folders: dict[str, Path] = {
         target: folder / (f"{target}-editable" if editable else target) for target in named

@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from curate.cli.train_options import BASE
 from curate.errors import CurateError, SourceError
 from curate.keys import digest
 
@@ -30,6 +31,12 @@ _SAMPLING: Final = (
     click.option("--max-new-tokens", type=click.IntRange(min=1), metavar="N", help="The longest answer."),
     click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Other draws."),
     click.option("--epoch", type=click.IntRange(min=1), metavar="N", help="A kept epoch, in place of model/."),
+    BASE,
+    click.option(
+        "--template",
+        metavar="NAME",
+        help="How a base model without a chat template is asked: alpaca, chatml, lima or vicuna.",
+    ),
 )
 
 
@@ -40,12 +47,12 @@ def sampled(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def speaker_of(folder: Path, epoch: int | None, changes: dict[str, Any]) -> Speaker:
+def speaker_of(folder: Path, epoch: int | None, model: Path | None, changes: dict[str, Any]) -> Speaker:
     """The model of a folder, with the values that were given in place of the recipe's."""
     from curate.train.speaking import load_speaker
 
     given = {name: value for name, value in changes.items() if value is not None}
-    return load_speaker(folder, epoch=epoch, changes=given)
+    return load_speaker(folder, epoch=epoch, changes=given, model=model)
 
 
 @click.command("generate")
@@ -61,7 +68,13 @@ def speaker_of(folder: Path, epoch: int | None, changes: dict[str, Any]) -> Spea
 @click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Write JSON lines into a file.")
 @sampled
 def command(
-    folder: Path, prompts: tuple[str, ...], file: Path | None, to: Path | None, epoch: int | None, **changes: Any
+    folder: Path,
+    prompts: tuple[str, ...],
+    file: Path | None,
+    to: Path | None,
+    epoch: int | None,
+    model: Path | None,
+    **changes: Any,
 ) -> None:
     """Say what the model in the training folder DIR (or any model's folder) answers to each PROMPT.
 
@@ -70,26 +83,17 @@ def command(
     answered together, and written as JSON lines.
     """
     from curate.cli.progress import progress
-    from curate.cli.spoken import speak, typed, why_stopped
+    from curate.cli.spoken import speak, why_stopped
     from curate.train.speaking import answered, write_lines
 
-    rows = [*_given(prompts), *(_read(file) if file is not None else [])]
-    if not prompts and file is None:
-        if sys.stdin.isatty():
-            click.secho("Type a prompt, then Ctrl-D.", err=True, dim=True)
-        asked = "".join(typed())
-        if not asked:
-            raise click.UsageError(
-                "nothing is asked: give a PROMPT, --prompts FILE, or a prompt on standard input"
-            )
-        rows = _given([asked])
-    if not rows:
-        raise SourceError("there is no prompt in the file", where=str(file))
-    speaker = speaker_of(folder, epoch, changes)
+    if to is not None and to.exists():
+        raise CurateError("the file is there already", where=str(to), next="move it, or give another `--to`")
+    asks = [*_given(prompts or (_piped() if file is None else ())), *(_read(file) if file is not None else ())]
+    speaker = speaker_of(folder, epoch, model, changes)
+    prompt = _tried(asks, speaker)
+    rows = [each.record for each in asks]
     if to is None and len(rows) == 1:
-        from curate.train.tokens import prompt_ids
-
-        said = speaker.answer(prompt_ids(rows[0], speaker.template), id=rows[0]["id"], heard=speak)
+        said = speaker.answer(prompt, id=rows[0]["id"], heard=speak)
         if said.stop == "window" and not said.tokens:
             raise CurateError(
                 f"the prompt is as long as the model's window of {speaker.window:,} tokens, or longer",
@@ -110,8 +114,48 @@ def command(
         click.echo(json.dumps(answer, ensure_ascii=False))
 
 
-def _given(prompts: Iterable[str]) -> list[dict[str, Any]]:
-    return [_record({"prompt": prompt}) for prompt in prompts]
+class _Asked(NamedTuple):
+    """A record whose answer is asked for, and where it was given."""
+
+    record: dict[str, Any]
+    name: str
+    where: str = ""
+
+
+def _piped() -> list[str]:
+    """The prompt on standard input."""
+    from curate.cli.spoken import typed
+
+    if sys.stdin.isatty():
+        click.secho("Type a prompt, then Ctrl-D.", err=True, dim=True)
+    asked = "".join(typed())
+    if not asked:
+        raise click.UsageError("nothing is asked: give a PROMPT, --prompts FILE, or a prompt on standard input")
+    return [asked]
+
+
+def _given(prompts: Iterable[str]) -> list[_Asked]:
+    return [_Asked(_record({"prompt": text}), f"prompt {at}") for at, text in enumerate(prompts, start=1)]
+
+
+def _tried(asks: Iterable[_Asked], speaker: Speaker) -> list[int]:
+    """The last prompt's ids, once each was found to be one that the template has a place for.
+
+    Raises `SourceError` that names the first that is none, before anything is answered.
+    """
+    from curate.train.tokens import prompt_ids
+
+    ids: list[int] = []
+    for each in asks:
+        try:
+            ids = prompt_ids(each.record, speaker.template)
+        except CurateError as error:
+            raise SourceError(
+                f"{each.name} (id {each.record['id']}) cannot be asked: {error.what}",
+                where=each.where,
+                next=error.next or f"leave out what the template {speaker.template.name} has no place for",
+            ) from None
+    return ids
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:
@@ -121,22 +165,24 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
     return {"id": str(row.get("id") or f"prompt:{digest(said)}"), **said}
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
+def _read(file: Path) -> list[_Asked]:
     """The records of a file of prompts.
 
-    Raises `SourceError` for a line that has none.
+    Raises `SourceError` for a line that has none, and for a file without lines.
     """
     try:
         text = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"the file is no UTF-8: {error}", where=str(file)) from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not lines:
+        raise SourceError("there is no prompt in the file", where=str(file), next="write one a line")
     if file.suffix not in {".jsonl", ".json", ".ndjson"}:
-        return _given(line.strip() for _, line in lines)
+        return [_Asked(_record({"prompt": line.strip()}), f"line {at}", str(file)) for at, line in lines]
     rows = []
     for number, line in lines:
         try:
-            rows.append(_record(_understood(json.loads(line))))
+            rows.append(_Asked(_record(_understood(json.loads(line))), f"line {number}", str(file)))
         except (ValueError, CurateError) as error:
             raise SourceError(
                 f"line {number} cannot be asked: {error}",

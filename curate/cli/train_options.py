@@ -29,6 +29,12 @@ PROCESSES: Final = click.option(
     metavar="N",
     help="How many processes train together, one a GPU; under torchrun, how many there must be.",
 )
+BASE: Final = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Where the base model lies now, if it was moved since; the weights must be the same.",
+)
 _OPTIONS: Final = (
     click.argument("subject", metavar="RUN|FILE", type=click.Path(path_type=Path)),
     click.option(
@@ -78,6 +84,7 @@ def trains(command: Callable[..., Any]) -> Callable[..., Any]:
 def asked(
     subject: Path,
     *,
+    model: Path,
     recipe: str | None,
     changes: dict[str, Any],
     dev: Path | None,
@@ -87,11 +94,15 @@ def asked(
     watch: Watch | None = None,
 ) -> tuple[TrainingSet, Recipe]:
     """The set and the recipe that were asked for; without a recipe, the one in the run's pipeline."""
+    from curate.reporting import is_run
+    from curate.train.model_folder import open_model
     from curate.train.recipe import DEFAULT, read_recipe
     from curate.train.sets import read_set
 
-    if recipe is not None:
-        read_recipe(recipe, changes)  # a typo is told before a set is read
+    # What can be told is told before a set is read.
+    open_model(model, weights=False)
+    if recipe is not None or not is_run(subject):
+        read_recipe(recipe or DEFAULT, changes)
     given = read_set(subject, dev=dev, source=source, parameters=parameters, runs=runs, watch=watch)
     for why, rows in given.facts["unread"].items():
         click.secho(f"note:  {rows:,} rows could not be read, {visible(why)}", fg="yellow", err=True)

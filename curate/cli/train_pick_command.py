@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from curate.cli.train_options import BASE
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 @click.option(
     "--show", type=click.IntRange(min=1), metavar="N", help="Read what each epoch answers to the first N prompts."
 )
-def command(folder: Path, epoch: int | None, by: Any, why: str, who: str, show: int | None) -> None:
+@BASE
+def command(
+    folder: Path, epoch: int | None, by: Any, why: str, who: str, show: int | None, model: Path | None
+) -> None:
     """Choose which kept epoch of the training folder DIR becomes its model/; without a choice, show the table.
 
     Epochs of LIMA's recipe were chosen by hand, on answers to the prompts of the dev set, since the loss on such
@@ -36,6 +41,12 @@ def command(folder: Path, epoch: int | None, by: Any, why: str, who: str, show: 
 
     if epoch is not None and by is not None:
         raise click.UsageError("give --epoch or --by, not both")
+    if model is not None and epoch is None and by is None:
+        raise click.UsageError("a base model is of use to a choice alone: give --epoch or --by as well")
+    if show and (epoch is not None or by is not None):
+        raise click.UsageError("--show is for reading before a choice: give it without --epoch and --by")
+    if (why or who) and epoch is None and by is None:
+        raise click.UsageError("--why and --who are of a choice: give --epoch or --by as well")
     console = Console(highlight=False)
     if epoch is None and by is None:
         table = epochs(folder)
@@ -45,7 +56,7 @@ def command(folder: Path, epoch: int | None, by: Any, why: str, who: str, show: 
             _answers(folder, table, show, console)
         _next(folder, table, before, console)
         return
-    note = pick(folder, epoch=epoch, by=by, who=who, why=why)
+    note = pick(folder, epoch=epoch, by=by, who=who, why=why, model=model)
     write_report(folder)
     loss = note["dev_per_token"]
     said = "" if loss is None else f", loss {loss:.4f} a token on the dev rows"
@@ -110,6 +121,8 @@ def _answers(folder: Path, table: pl.DataFrame, count: int, console: Console) ->
 def _next(folder: Path, table: pl.DataFrame, before: dict[str, Any] | None, console: Console) -> None:
     """What can be done now."""
     lines = []
+    if table.is_empty():
+        lines.append(f"Let training go on: curate train resume {folder}")
     if before is not None:
         who = {"": "by hand", "recipe": "by the recipe"}.get(before["who"], f"by {before['who']}")
         how = {"loss": ", for the least loss", "last": ", as the last"}.get(before["by"], "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -54,23 +54,21 @@ class Bar(Watch, AbstractContextManager["Bar"]):
         self.progress.console.print(_heard(kept), markup=False, highlight=False)
 
 
-class Lines(Watch, AbstractContextManager["Lines"]):
+class Lines(Watch):
     """A line every ten seconds and for each kept epoch, where there is no terminal."""
 
     def __init__(self) -> None:
         self.steps, self.said = 0, time.monotonic()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def on_word(self, sentence: str) -> None:
         click.echo(visible(sentence), err=True)
 
     def on_begin(self, steps: int, done: int) -> None:
         self.steps = steps
-        click.echo(f"{steps:,} steps" + (f", of which {done:,} are done" if done else ""), err=True)
+        click.echo(
+            f"{steps:,} {'step' if steps == 1 else 'steps'}" + (f", of which {done:,} are done" if done else ""),
+            err=True,
+        )
 
     def on_step(self, metrics: dict[str, Any]) -> None:
         now = time.monotonic()
@@ -82,20 +80,11 @@ class Lines(Watch, AbstractContextManager["Lines"]):
         click.echo(_heard(kept), err=True)
 
 
-class Silence(Watch, AbstractContextManager["Silence"]):
-    """Nothing: under `--quiet`, and of all processes but the first."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-def progress(*, quiet: bool) -> Bar | Lines | Silence:
+def progress(*, quiet: bool) -> AbstractContextManager[Watch]:
     """What to show training with: nothing, a bar on a terminal, or lines."""
     if quiet:
-        return Silence()
-    return Bar() if Console(stderr=True).is_terminal else Lines()
+        return nullcontext(Watch())
+    return Bar() if Console(stderr=True).is_terminal else nullcontext(Lines())
 
 
 def _told(metrics: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def command(
         join(processes=processes)  # the first process reads the set, and tells the others when it is prepared
         return
     with bars(quiet=quiet) as watch:
-        set_, recipe = asked(subject, watch=watch, **given)
+        set_, recipe = asked(subject, model=model, watch=watch, **given)
     target = to or TRAINED / f"{set_.name}-{recipe.name}"
     if not quiet:
         show_recipe(recipe)
@@ -79,7 +79,7 @@ def _check(given: TrainingSet, model: Path, recipe: Recipe, to: Path, *, process
         also = f", and {len(more)} faults more" if more else ""
         raise PipelineError(
             f"this training would not get far: {first['sentence']}{also}",
-            where=f"recipe {recipe.name}",
+            where=f"{given.path}, by the recipe {recipe.name}",
             next="`curate train check` with the same arguments shows all of it",
         )
     if not quiet:
@@ -116,6 +116,8 @@ def _said(value: Any) -> str:
             return "–"
         case bool():
             return "yes" if value else "no"
+        case [int(first), int(last)]:
+            return f"{first} to {last}"  # the epochs that are kept
         case list():
             return ", ".join(map(str, value))
         case "":
@@ -125,7 +127,7 @@ def _said(value: Any) -> str:
 
 def show(done: Trained) -> None:
     """Print what came of training and what can be done with it."""
-    click.echo(f"\n{done.steps:,} steps, last loss {done.loss:.4f}")
+    click.echo(f"\n{done.steps:,} {'step' if done.steps == 1 else 'steps'}, last loss {done.loss:.4f}")
     for sentence in done.said:
         click.echo(f"  {sentence}")
     click.echo(f"  {done.folder / 'report.html'}")

@@ -21,7 +21,7 @@ from curate.train.callbacks import Ledger, Watch
 from curate.train.checkpoints import KEPT, disk_errors, rotate, seal, settle, unfinished
 from curate.train.engine import Lessons
 from curate.train.interrupts import Stop
-from curate.train.launching import World
+from curate.train.launching import World, agreed
 from curate.train.optimizers import optimizer_for
 from curate.train.order import Order
 from curate.train.recipe import Recipe
@@ -116,8 +116,10 @@ class OurTrainer(SFTTrainer):
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
         given: Any = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[no-untyped-call]
         norm = float(given.full_tensor() if hasattr(given, "full_tensor") else given)
-        # What was added up since the step before was logged is this step's loss.
-        loss = float(self._tr_loss)
+        # What was added up since the step before was logged is this step's loss. Each process has its own part of
+        # it, and all have to fail together.
+        part: Any = self._tr_loss
+        loss = float(part if self._world.size == 1 else self.accelerator.reduce(part.detach(), "mean"))
         if not (math.isfinite(norm) and math.isfinite(loss)):
             raise self._fail(self, loss, norm)
         return norm
@@ -139,7 +141,7 @@ class OurTrainer(SFTTrainer):
             if self._world.first:
                 to.parent.mkdir(parents=True, exist_ok=True)
                 rotate(to.parent, KEPT - 1)
-            self._aside = self._agreed(lambda: unfinished(to))
+            self._aside = agreed(unfinished(to) if self._world.first else None, self._world)
             try:
                 # TRL's own writes a model card into the folder first.
                 Trainer._save_checkpoint(self, model, trial)  # noqa: SLF001 (what this one takes the place of)
@@ -155,15 +157,6 @@ class OurTrainer(SFTTrainer):
                     shutil.rmtree(self._aside)
                 self._aside = None
         self.accelerator.wait_for_everyone()
-
-    def _agreed(self, make: Callable[[], Path]) -> Path:
-        """What the first process makes, known to all."""
-        made: list[Path | None] = [make() if self._world.first else None]
-        if self._world.size > 1:
-            torch.distributed.broadcast_object_list(made)
-        if made[0] is None:
-            raise RuntimeError("the first process sent no folder")
-        return made[0]
 
 
 class _InOrder(Sampler[int]):

@@ -71,7 +71,7 @@ def check_disk(to: Path, needed: int) -> None:
         raise PipelineError(
             f"the disk has {said(free)} left, and training keeps {said(needed)}",
             where=str(to),
-            next="make room, or keep fewer epochs by `keep_epochs`",
+            next="make room, write to another disk by --to, or keep fewer epochs by `keep_epochs`",
         )
 
 

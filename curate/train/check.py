@@ -23,11 +23,13 @@ from curate.report.excerpts import number
 from curate.store import write_text
 from curate.train.doubts import SEVERITIES, Known
 from curate.train.doubts_recipe import about_recipe
-from curate.train.doubts_rows import IGNORED, a_row, about_rows, ends
-from curate.train.engine import warmup
+from curate.train.doubts_rows import a_row, about_rows, ends
+from curate.train.doubts_served import about_served
+from curate.train.joining import UNLEARNED
 from curate.train.order import Order
 from curate.train.recipe import Recipe
 from curate.train.room import room_for
+from curate.train.schedules import warmup
 from curate.train.sets import TrainingSet
 
 if TYPE_CHECKING:
@@ -107,7 +109,8 @@ def check(
     known = Known(given, folder, recipe, template, whole, tokens, words, own_jinja, steps, padding, processes)
     room, full = room_for(known, to)
     findings = sorted(
-        [*about_rows(known), *about_recipe(known), *full], key=lambda each: SEVERITIES.index(each["severity"])
+        [*about_rows(known), *about_served(known), *about_recipe(known), *full],
+        key=lambda each: SEVERITIES.index(each["severity"]),
     )
     facts = {
         "set": {
@@ -147,7 +150,7 @@ def _padding(train: Tokens, recipe: Recipe, processes: int) -> Json:
     from curate.train.packing import packs
 
     packed = packs(train.lengths, recipe.max_tokens)
-    learned = a_row(train.labels != IGNORED, train)
+    learned = a_row(train.labels != UNLEARNED, train)
     order = Order(
         train.ids,
         np.asarray(train.lengths, dtype=np.int64),
@@ -217,12 +220,12 @@ def _proofs(train: Tokens, template: Template) -> Json:
     begins = a_row(train.input_ids == bos, train) if bos is not None else None
     return {
         "rows": len(train),
-        "learned": int((a_row(train.labels != IGNORED, train) > 0).sum()),
+        "learned": int((a_row(train.labels != UNLEARNED, train) > 0).sum()),
         "ended": int(ends(train, template.end_id).sum()),
         # Where the token that begins is the one that ends, as GPT-2's, its number says nothing.
         "one_bos": None if begins is None or bos == template.end_id else int((begins == 1).sum()),
         "no_bos": None if begins is None or bos == template.end_id else int((begins == 0).sum()),
-        "same": int(((train.labels == IGNORED) | (train.labels == train.input_ids)).all()),
+        "same": int(((train.labels == UNLEARNED) | (train.labels == train.input_ids)).all()),
     }
 
 

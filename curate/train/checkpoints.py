@@ -27,6 +27,7 @@ KEPT: Final = 2
 _NAME: Final = re.compile(r"checkpoint-(\d+)")
 _UNFINISHED: Final = ".unfinished"
 _REPLACED: Final = ".replaced"
+_DAMAGED: Final = ".damaged"
 
 # What a run goes on from, in the files that transformers writes (transformers/trainer.py, `_save_checkpoint`;
 # accelerate/utils/fsdp_utils.py for shards). Without the first three, transformers would begin afresh in silence.
@@ -69,6 +70,15 @@ def disk_errors(to: Path) -> Iterator[None]:
             where=str(to),
             next="make room on the disk; nothing half is kept",
         ) from error
+
+
+def open_to_others(folder: Path, like: str) -> None:
+    """Give a folder's weights the mode of another of its files, such as `config.json`.
+
+    safetensors 0.8 makes them for their owner's eyes only.
+    """
+    for file in folder.glob("*.safetensors"):
+        file.chmod((folder / like).stat().st_mode)
 
 
 def seal(folder: Path, facts: Mapping[str, Any] | None = None) -> None:
@@ -135,6 +145,20 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
     return None, said
 
 
+def set_aside(folder: Path, whole: Path | None) -> list[str]:
+    """Rename the states that `newest` passed over for `whole`, and say what they are called now.
+
+    Whoever has an eye for sizes alone would take them for whole, and the whole one for too many.
+    """
+    states, said = _states(folder), []
+    for state in states[states.index(whole) + 1 :] if whole is not None else []:
+        to = state.with_name(f".{state.name}{_DAMAGED}")
+        shutil.rmtree(to, ignore_errors=True)
+        state.replace(to)
+        said.append(f"{state.name} is called {to.name} from now on, and may be removed")
+    return said
+
+
 def damage(folder: Path) -> str:
     """What is wrong with a sealed folder, as a phrase; empty when every file is as its manifest says."""
     try:
@@ -185,14 +209,17 @@ def rotate(folder: Path, keep: int) -> list[Path]:
 
 def check_same(folder: Path, facts: Mapping[str, Any]) -> None:
     """Raise `ReproducibilityError` when a sealed folder's facts are others than those given; it names them."""
-    before = _manifest(folder)["facts"]
-    now = json.loads(canonical(facts))
-    different = [*_differences("", before, now)]
+    compare(_manifest(folder)["facts"], facts, folder)
+
+
+def compare(before: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:
+    """Raise `ReproducibilityError` when what is trained on what, as it was read from JSON, is another now."""
+    different = [*_differences("", before, json.loads(canonical(now)))]
     if different:
         more = f", and {len(different) - 3} more" if len(different) > 3 else ""
         raise ReproducibilityError(
             f"this is not the training that was begun: {'; '.join(different[:3])}{more}",
-            where=str(folder),
+            where=str(where),
             next="give what it was begun with, or train anew into another folder",
         )
 

@@ -46,6 +46,7 @@ def about_recipe(known: Known) -> Iterator[Json]:
     yield from _window(known)
     yield from _processes(known)
     yield from _architecture(known)
+    yield from _adapters(known)
 
 
 def _steps(known: Known) -> Iterator[Json]:
@@ -288,3 +289,16 @@ def _architecture(known: Known) -> Iterator[Json]:
         rates_for(known.model.config.get("num_hidden_layers", 2), known.recipe.residual_dropout)
     except PipelineError as error:
         yield doubt("residual_dropout", "error", error.what, error.next)
+
+
+def _adapters(known: Known) -> Iterator[Json]:
+    """What training with LoRA would stop at; it is not looked for where there is no torch to lay the model out."""
+    if not known.recipe.lora_rank or find_spec("torch") is None:
+        return
+    from curate.train.lora import check_adaptable
+    from curate.train.model_folder import without_weights
+
+    try:
+        check_adaptable(without_weights(known.model.path), known.recipe, known.template)
+    except PipelineError as error:
+        yield doubt("adapters", "error", error.what, error.next)

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from curate.export.checks import look_over
 from curate.record import CONTENT
 from curate.train.doubts import EXAMPLES, Known, Severity, counted, doubt
+from curate.train.joining import UNLEARNED
 
 if TYPE_CHECKING:
     from curate.train.tokens import Tokens
 
 Json = dict[str, Any]
-
-IGNORED: Final = -100  # the label of a token that is not learned
 
 # What a prompt holds when somebody put a template around it already: Alpaca's headings, the speakers of FastChat's
 # templates, the marks of ChatML, Llama 2, Llama 3 and Gemma.
@@ -51,7 +50,6 @@ _NOTES: Final = ("template_markers", "control_characters", "leak_thread")
 
 def about_rows(known: Known) -> Iterator[Json]:
     """All doubts about rows, in no order."""
-    yield from _unanswered(known.given.splits["train"])
     yield from _texts(known)
     yield from _repeats(known.given.splits["train"])
     yield from _formatted(known.given.splits["train"], known.recipe.markers)
@@ -65,7 +63,7 @@ def about_rows(known: Known) -> Iterator[Json]:
 
 def ends(tokens: Tokens, end_id: int) -> NDArray[np.bool_]:
     """Whether the last token that is learned of each row is the one that ends a turn. Shape (n,)."""
-    places = np.flatnonzero(tokens.labels != IGNORED)
+    places = np.flatnonzero(tokens.labels != UNLEARNED)
     last = np.searchsorted(places, tokens.offsets[1:]) - 1
     if not len(places):
         return np.zeros(len(last), dtype=bool)
@@ -79,19 +77,6 @@ def a_row(found: NDArray[np.bool_], tokens: Tokens) -> NDArray[np.int64]:
     sums = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
     made: NDArray[np.int64] = sums[tokens.offsets[1:]] - sums[tokens.offsets[:-1]]
     return made
-
-
-def _unanswered(train: pl.DataFrame) -> Iterator[Json]:
-    found = train.filter(pl.col("response").is_null())
-    if found.height:
-        yield doubt(
-            "no_response",
-            "error",
-            f"{counted(found.height, 'row has', 'rows have')} a prompt and no response",
-            "nothing is learned of them: draw prompts alone into dev or test",
-            rows=found.height,
-            examples=found["id"].head(EXAMPLES),
-        )
 
 
 def _texts(known: Known) -> Iterator[Json]:
@@ -263,19 +248,6 @@ def _learned(known: Known) -> Iterator[Json]:
             rows=earlier.height,
             examples=earlier["id"].head(EXAMPLES),
         )
-    tokens = known.tokens["train"]
-    bos = known.template.tokenizer.bos_token_id
-    if bos is not None and bos != known.template.end_id:
-        twice = np.flatnonzero(a_row(tokens.input_ids == bos, tokens) > 1)
-        if len(twice):
-            yield doubt(
-                "double_bos",
-                "error",
-                f"{known.template.tokenizer.bos_token} stands more than once in {counted(len(twice), 'row')}",
-                "do not train on this: the template and the tokenizer both put it",
-                rows=len(twice),
-                examples=[tokens.ids[at] for at in twice[:EXAMPLES]],
-            )
 
 
 def _dev(known: Known) -> Iterator[Json]:

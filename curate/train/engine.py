@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.keys import seed_for
-from curate.train.launching import World, check_batch, on_cpus, sharding_settings
+from curate.train.joining import UNLEARNED
+from curate.train.launching import PATIENCE, World, check_batch, on_cpus, sharding_settings
 from curate.train.order import FILLER, Order
 from curate.train.recipe import Recipe
+from curate.train.schedules import schedule, warmup
 from curate.train.weights import precision
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from trl.trainer.sft_config import SFTConfig
 
     from curate.train.tokens import Tokens
-
-_NOT_LEARNED: Final = -100
-
-# For as long as one process may speak for the dev prompts while the others wait; torch's own is 30 minutes.
-PATIENCE: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def lessons(tokens: Tokens, recipe: Recipe, *, pad: int, processes: int = 1) -> 
     taken = _spans(tokens.offsets[:-1][order], lengths[order])
     columns = {
         "input_ids": _lists(offsets, np.append(tokens.input_ids[taken], [pad] * FILLER)),
-        "labels": _lists(offsets, np.append(tokens.labels[taken], [_NOT_LEARNED] * FILLER)),
+        "labels": _lists(offsets, np.append(tokens.labels[taken], [UNLEARNED] * FILLER)),
     }
     if recipe.packing:
         edges = np.concatenate([[0], np.cumsum(sizes), [len(order) + 1]])
@@ -127,22 +122,11 @@ def settings(recipe: Recipe, model: PreTrainedModel, to: Path, order: Order, wor
     )
 
 
-def schedule(recipe: Recipe) -> dict[str, Any]:
-    """The name of transformers' schedule, and its floor, which is the recipe's final learning rate."""
-    floor = recipe.final_learning_rate
-    if recipe.schedule == "constant" or floor == recipe.learning_rate:
-        return {"lr_scheduler_type": "constant_with_warmup"}
-    if recipe.schedule == "linear":
-        return {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"lr_end": floor, "power": 1.0}}
-    return {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": floor}}
-
-
-def warmup(recipe: Recipe, steps: int) -> int:
-    """The steps over which the learning rate rises, of `steps` in all."""
-    return recipe.warmup_steps or math.ceil(recipe.warmup_share * steps)
-
-
 def _members(tokens: Tokens, recipe: Recipe) -> list[NDArray[np.int64]]:
+    """The rows of each sequence: one, or with packing those of a pack.
+
+    Packs are made once: in every epoch the same rows share a sequence, and only the order of packs is drawn anew.
+    """
     if not recipe.packing:
         return list(np.arange(len(tokens), dtype=np.int64)[:, None])
     from curate.train.packing import packs
@@ -152,7 +136,7 @@ def _members(tokens: Tokens, recipe: Recipe) -> list[NDArray[np.int64]]:
 
 def _learned(tokens: Tokens) -> NDArray[np.int64]:
     """Of each row, the tokens that are predicted and learned: the first of a row is predicted from nothing."""
-    counted = (tokens.labels != _NOT_LEARNED).astype(np.int64)
+    counted = (tokens.labels != UNLEARNED).astype(np.int64)
     counted[tokens.offsets[:-1]] = 0
     learned: NDArray[np.int64] = np.add.reduceat(counted, tokens.offsets[:-1])
     return learned

@@ -131,20 +131,13 @@ def _handed(
     given: TrainingSet, model: Path, recipe: Recipe, *, exact: bool, processes: int
 ) -> tuple[Template, dict[str, Tokens], Handed]:
     from curate.train.templates import template_for
-    from curate.train.tokens import tokenize
+    from curate.train.tokens import tokenize_by
     from curate.train.weights import load_tokenizer, open_model
 
     folder = open_model(model)
     template = template_for(recipe.template, load_tokenizer(folder), pad_token=recipe.pad_token)
     tokens: dict[str, Tokens] = {
-        split: tokenize(
-            _answered(given.splits[split]),
-            template,
-            loss=recipe.loss,
-            max_tokens=recipe.max_tokens,
-            too_long=recipe.too_long,
-            markers=recipe.markers,
-        )
+        split: tokenize_by(recipe, _answered(given.splits[split]), template)
         for split in _SPLITS
         if split in given.splits
     }

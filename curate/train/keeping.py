@@ -14,6 +14,7 @@ from curate.train.callbacks import Watch
 from curate.train.checkpoints import damage, disk_errors, seal, settle, unfinished
 from curate.train.engine import Lessons
 from curate.train.hearing import hear
+from curate.train.launching import World, agreed, meet
 from curate.train.preparing import Prepared
 from curate.train.tokens import Tokens
 
@@ -26,18 +27,24 @@ FAILED_STEP: Final = "failed-step.json"
 class Keeper:
     """Keeps epochs of one training folder: called by every process, it writes on the first."""
 
-    def __init__(self, given: Prepared, *, first: bool, watch: Watch) -> None:
-        self._given, self._first, self._watch = given, first, watch
+    def __init__(self, given: Prepared, *, world: World, watch: Watch) -> None:
+        self._given, self._world, self._watch = given, world, watch
 
     def keep(self, trainer: OurTrainer, epoch: int) -> None:
-        """Save the weights of an epoch, and hear what they say to the dev rows, unless both was done before."""
+        """Save the weights of an epoch, and hear what they say to the dev rows, unless both was done before.
+
+        What is left to do is for the first process to say: another one that looked for itself may be late, find
+        done what the first has just done, and not come to where that waits for it.
+        """
         to = self._given.folder / "epochs" / f"epoch-{epoch:02d}"
         note = to.with_name(f"{to.name}.json")
-        if note.exists() and not damage(to):
+        whole = self._world.first and not damage(to)
+        saved, heard_before = agreed((whole, note.exists()), self._world)
+        if saved and heard_before:
             return
-        if damage(to):
+        if not saved:
             self._save(trainer, to)
-            trainer.accelerator.wait_for_everyone()
+        meet(self._world)
         step = trainer.state.global_step
         given = self._given
         heard = hear(
@@ -50,15 +57,15 @@ class Keeper:
             dev=given.dev,
             prompts=given.prompts,
         )
-        trainer.accelerator.wait_for_everyone()
-        if self._first:
+        meet(self._world)
+        if self._world.first:
             self._watch.on_epoch(heard)
 
     def _save(self, trainer: OurTrainer, to: Path) -> None:
         """The weights of an epoch as a model's folder; with LoRA, the adapter and the tokenizer."""
         sharded = trainer.is_fsdp_enabled
         state = trainer.accelerator.get_state_dict(trainer.model) if sharded else None
-        if not self._first:
+        if not self._world.first:
             return
         model: Any = trainer.accelerator.unwrap_model(trainer.model)
         if not lora.is_adapted(model):
@@ -76,15 +83,19 @@ class Keeper:
 class Failing:
     """Says of a step that is not finite which rows it was of, and what is wrong with which."""
 
-    def __init__(self, folder: Path, tokens: Tokens, lessons: Lessons, *, first: bool) -> None:
-        self._folder, self._tokens, self._lessons, self._first = folder, tokens, lessons, first
+    def __init__(self, folder: Path, tokens: Tokens, lessons: Lessons, *, world: World) -> None:
+        self._folder, self._tokens, self._lessons, self._world = folder, tokens, lessons, world
 
     def fail(self, trainer: OurTrainer, loss: float, norm: float) -> CurateError:
-        """Write failed-step.json, and return the error that ends the run; the weights are as before the step."""
+        """Write failed-step.json, and return the error that ends the run; the weights are as before the step.
+
+        All processes call it. The others wait for the first: once one has ended, the launcher gives it 30 seconds.
+        """
         step = trainer.state.global_step
         rows = self._lessons.rows(step)
         what = "loss" if not math.isfinite(loss) else "gradient"
-        if not self._first:
+        if not self._world.first:
+            meet(self._world)
             return CurateError(f"the {what} of step {step + 1} is not finite")
         alone = None if trainer.is_fsdp_enabled else [_loss(trainer, self._tokens, row) for row in rows]
         broken = [
@@ -110,6 +121,7 @@ class Failing:
             "rows": told,
         }
         write_text(self._folder / FAILED_STEP, json.dumps(raw, indent=2) + "\n")
+        meet(self._world)
         guilty = [self._tokens.ids[row] for at, row in enumerate(rows) if alone and not math.isfinite(alone[at])]
         cause = _cause(broken, guilty, rows)
         return CurateError(

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +36,9 @@ _STARTED_BY: Final = "CURATE_LAUNCHER"
 # How other launchers say how many processes there are; torch reads none of them.
 _FOREIGN: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
-_PATIENCE_SECONDS: Final = 24 * 3600  # to write a state of hundreds of gigabytes to a slow disk
+# For as long as one process may write hundreds of gigabytes to a slow disk, or speak for the dev prompts, while
+# the others wait; torch's own is 30 minutes.
+PATIENCE: Final = timedelta(hours=24)
 
 _SHOWN: Final = 4000  # characters of what a silent process wrote last
 
@@ -104,7 +107,7 @@ def check_world(expected: int, recipe: Recipe) -> World:
 def check_size(expected: int) -> World:
     """Which process this is, when there are as many as were asked for; it ends when its launcher does.
 
-    Raises `PipelineError` when there are more or fewer.
+    Raises `PipelineError` when there are more or fewer, and when one that no launcher started sees several GPUs.
     """
     found = world()
     if found.size != expected:
@@ -118,6 +121,8 @@ def check_size(expected: int) -> World:
         raise PipelineError(f"{name} is {value}, and each of these would train the model by itself", next=_HOW)
     if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
         raise PipelineError("DeepSpeed is not supported", next="set sharding = 'fsdp2' and launch without it")
+    if not launched():
+        _check_one_gpu()
     if _STARTED_BY in os.environ:
         _end_without(os.getppid())
     return found
@@ -154,6 +159,22 @@ def _check_gpus(here: int) -> None:
         )
 
 
+def _check_one_gpu() -> None:
+    """Raise `PipelineError` when a single process sees several GPUs.
+
+    transformers would copy the model to all of them and share each batch out, which TRL refuses, but only once
+    the folder is prepared.
+    """
+    import torch  # which is there: who trains has loaded the stack
+
+    gpus = torch.cuda.device_count()
+    if gpus > 1:
+        raise PipelineError(
+            f"there are {gpus} GPUs, and a single process trains on one",
+            next=f"give --processes {gpus}, or set CUDA_VISIBLE_DEVICES=0 in the environment",
+        )
+
+
 def _check_sharding(processes: int) -> None:
     load_stack()
     import torch
@@ -177,6 +198,26 @@ def on_cpus(processes: int) -> bool:
     import torch
 
     return not torch.accelerator.is_available() or (processes > 1 and not torch.cuda.is_available())
+
+
+def meet(world: World) -> None:
+    """Wait until all processes are here."""
+    if world.size > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=on_cpus(world.size), timeout=PATIENCE).wait_for_everyone()
+
+
+def agreed(known: Any, world: World) -> Any:
+    """What the first process knows, known to all. Each of them calls this; what the others know is not heard."""
+    if world.size == 1:
+        return known
+    import torch
+
+    meet(world)
+    sent = [known]
+    torch.distributed.broadcast_object_list(sent)
+    return sent[0]
 
 
 def check_joined(found: int, world: World) -> None:
@@ -233,7 +274,7 @@ def launch(processes: int, arguments: Sequence[str], *, module: str = "curate.cl
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=silent),
             # Only for those that were told to stop: where one has failed, the others get 30 seconds.
-            shutdown_timeout=_PATIENCE_SECONDS,
+            shutdown_timeout=int(PATIENCE.total_seconds()),
         )
         try:
             elastic_launch(config, sys.executable)("-m", module, *arguments)
@@ -258,7 +299,7 @@ def _show(rank: int, logs: Path) -> None:
     """Write what a silent process said last to the standard error."""
     for file in sorted(logs.glob(f"*/attempt_0/{rank}/stderr.log")):
         said = file.read_text("utf-8", "replace")[-_SHOWN:]
-        sys.stderr.write(f"process {rank} failed:\n{said}")
+        sys.stderr.write(f"process {rank} failed:\n{said or 'it said nothing'}")
 
 
 def _end_without(launcher: int) -> None:

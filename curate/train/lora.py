@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import PipelineError, nearest
 from curate.keys import seed_for
+from curate.train.checkpoints import open_to_others
 from curate.train.recipe import Recipe
 from curate.train.stack import load_stack
 
@@ -59,6 +60,12 @@ def with_adapters(model: PreTrainedModel, recipe: Recipe, template: Template) ->
     return wrapped
 
 
+def check_adaptable(model: PreTrainedModel, recipe: Recipe, template: Template) -> None:
+    """Raise the `PipelineError` that `with_adapters` would; the model may be one without weights."""
+    _targets(model, recipe)
+    _token_rows(model, template)
+
+
 def is_adapted(model: nn.Module) -> bool:
     """Whether the model is wrapped with adapters."""
     return hasattr(model, "merge_and_unload")
@@ -74,12 +81,16 @@ def merged(model: PeftModel) -> PreTrainedModel:
 def save_adapter(model: PeftModel, to: Path, *, state: Mapping[str, torch.Tensor] | None = None) -> None:
     """Write the adapters and the trained rows into a folder, as `adapter_model.safetensors` and its config.
 
-    They fit the model they were trained from once its embeddings are resized to the saved tokenizer's length.
+    They fit the model they were trained from once its embeddings are resized to the saved tokenizer's length. The
+    config has the name of that model's folder, and not where it lies on this machine.
     `state` has the weights where the model's own are spread over processes.
     """
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = Path(config.base_model_name_or_path or "").name or None
     # PEFT would copy whole embeddings that were resized. The rows that were trained are in the adapter already.
     whole = None if state is None else dict(state)
     model.save_pretrained(str(to), save_embedding_layers=False, state_dict=whole)
+    open_to_others(to, "adapter_config.json")
     (to / "README.md").unlink(missing_ok=True)  # PEFT's, with places for what is not known
 
 
@@ -104,7 +115,7 @@ def _targets(model: PreTrainedModel, recipe: Recipe) -> str | list[str]:
     """The layers that get adapters, as PEFT is told of them."""
     from torch.nn import Linear
 
-    wanted = recipe.lora_targets
+    wanted, where = recipe.lora_targets, f"recipe {recipe.name}, lora_targets"
     if wanted == (ALL_LINEAR,):
         return ALL_LINEAR
     names = [name for name, module in model.named_modules() if isinstance(module, Linear)]
@@ -114,11 +125,13 @@ def _targets(model: PreTrainedModel, recipe: Recipe) -> str | list[str]:
         if target.rpartition(".")[2] in embeddings:
             raise PipelineError(
                 f"lora_targets names {target!r}, an embedding, past whose adapter TRL would compute the loss",
+                where=where,
                 next="leave it out; the rows of tokens that the template adds are trained without it",
             )
         if not any(name == target or name.endswith(f".{target}") for name in names):
             raise PipelineError(
                 f"lora_targets names {target!r}, and the model has no linear layer of that name",
+                where=where,
                 next=nearest(target, [ALL_LINEAR, *(last - embeddings)]),
             )
     return list(wanted)

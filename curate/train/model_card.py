@@ -20,6 +20,7 @@ from curate.licenses.card import card_license
 from curate.licenses.combining import strictest_terms
 from curate.store import read_json, write_text
 from curate.train.callbacks import read_metrics
+from curate.train.check import CHECK
 from curate.train.model_card_text import body, counted_licences
 from curate.train.picking import PICKED, epochs
 from curate.train.preparing import read_facts
@@ -51,7 +52,9 @@ def write_card(folder: Path) -> Path:
             beside.append(name)
     picked = read_json(folder / PICKED) if (folder / PICKED).is_file() else None
     kept = epochs(folder).rows(named=True)
-    text = card(facts, read_metrics(folder), kept, picked, beside=beside)
+    looked = read_json(folder / CHECK) if (folder / CHECK).is_file() else {}
+    findings = looked.get("findings", ())
+    text = card(facts, read_metrics(folder), kept, picked, beside=beside, findings=findings)
     write_text(model / "README.md", text)
     return model / "README.md"
 
@@ -63,13 +66,15 @@ def card(
     picked: Json | None,
     *,
     beside: Collection[str] = (),
+    findings: Sequence[Json] = (),
 ) -> str:
     """The card as Markdown with a head in YAML.
 
     `facts` are those of `train.json`, `metrics` the steps, `kept` the rows of `picking.epochs`, `picked` what
-    `picked.json` says, and `beside` the names of attribution files in the model's folder.
+    `picked.json` says, `beside` the names of attribution files in the model's folder, and `findings` those of
+    `check.json`.
     """
-    return f"---\n{yaml_text(head(facts))}---\n\n" + body(facts, metrics, kept, picked, beside)
+    return f"---\n{yaml_text(head(facts))}---\n\n" + body(facts, metrics, kept, picked, beside, findings)
 
 
 def head(facts: Json) -> Json:

@@ -34,20 +34,28 @@ _SHAPING: Final = (
     ),
     *("max_grad_norm", "scale_by_weight", "residual_dropout", "seed"),
 )
+# What `curate.export.checks` finds of two splits that have something in common.
+_LEAKS: Final = ("leak_id", "leak_thread", "leak_message")
 _ADAPTERS: Final = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
 
 
 def body(
-    facts: Json, metrics: Sequence[Json], kept: Sequence[Json], picked: Json | None, beside: Collection[str]
+    facts: Json,
+    metrics: Sequence[Json],
+    kept: Sequence[Json],
+    picked: Json | None,
+    beside: Collection[str],
+    findings: Sequence[Json],
 ) -> str:
     """The card below its head."""
+    shared = [_shared(found) for found in findings if found["kind"] in _LEAKS]
     sections = {
         "": _what(facts, picked),
         "Use": _use(facts),
-        "What it learned from": _data(facts),
+        "What it learned from": _data(facts, shared),
         "How it was trained": _trained(facts, metrics),
         "Which epoch it is": _epoch(kept, picked),
-        "Limits": _limits(facts, kept, picked),
+        "Limits": _limits(facts, kept, picked, shared),
         "Licences": _licences(facts, beside),
     }
     parts = [f"# {prose(facts['model']['name'])}, tuned on {prose(facts['set']['name'])}\n"]
@@ -97,16 +105,21 @@ def _use(facts: Json) -> Iterator[str]:
     yield (
         f"The tokenizer brings the template it was trained by, {code(template['name'])}: another one gives worse"
         f" answers. A turn ends at {code(template['end'])}. `generation_config.json` says how answers are made:"
-        f" {sampled}, with a repetition penalty of {recipe['repetition_penalty']:g}, up to"
-        f" {recipe['max_new_tokens']:,} tokens."
+        f" {sampled}, up to {recipe['max_new_tokens']:,} tokens."
     )
+    if (penalty := recipe["repetition_penalty"]) != 1:
+        yield (
+            f"\nThe recipe's repetition penalty of {penalty:g} is on what the answer has already; `curate train"
+            " generate` and `chat` speak with it. That of transformers counts the prompt too, with the tokens that"
+            " end its turns, and would keep an answer from ending: so that file has 1."
+        )
 
 
-def _data(facts: Json) -> Iterator[str]:
+def _data(facts: Json, shared: Sequence[str]) -> Iterator[str]:
     given, tokens = facts["set"], facts["tokens"]
     yield f"The set {code(given['name'])}, of the digest {code(given['digest'])}:\n"
     yield from table(
-        ("split", "rows", "rows used", "tokens", "of these learned", "longest row"),
+        ("split", "rows", "rows used", "tokens", "of these learned", "longest before any was cut"),
         (
             (split, rows, used["rows"], used["tokens"], used["learned"], used["longest"])
             if (used := tokens.get(split))
@@ -114,7 +127,15 @@ def _data(facts: Json) -> Iterator[str]:
             for split, rows in given["rows"].items()
         ),
     )
-    yield "\nThe model learned from train alone; on dev it was looked at while it learned, and test it never saw."
+    looked = {
+        "dev": "on dev it was looked at while it learned",
+        "test": "the rows of test were put aside",
+    }
+    apart = [said for split, said in looked.items() if given["rows"].get(split)]
+    yield "\nThe model learned from train alone" + (f"; {', and '.join(apart)}." if apart else ".")
+    if shared:
+        yield "\nBut these splits are not apart:\n"
+        yield from (f"- {sentence}." for sentence in shared)
     for split, used in tokens.items():
         if used["dropped"]:
             yield (
@@ -201,7 +222,7 @@ def _epoch(kept: Sequence[Json], picked: Json | None) -> Iterator[str]:
     )
 
 
-def _limits(facts: Json, kept: Sequence[Json], picked: Json | None) -> Iterator[str]:
+def _limits(facts: Json, kept: Sequence[Json], picked: Json | None, shared: Sequence[str]) -> Iterator[str]:
     recipe, rows = facts["recipe"], facts["order"]["rows"]
     yield "- It was not measured on any benchmark, and nobody has looked for harm that it does."
     yield (
@@ -218,9 +239,22 @@ def _limits(facts: Json, kept: Sequence[Json], picked: Json | None) -> Iterator[
             " themselves."
         )
     if picked and picked["by"] == "loss" and len(kept) > 1:
-        yield "- The loss on dev chose the epoch, and so flatters it; only test tells how it does on other rows."
-    if "dev" not in facts["tokens"]:
+        others = "only test" if facts["set"]["rows"].get("test") else "nothing"
+        yield f"- The loss on dev chose the epoch, and so flatters it; {others} tells how it does on other rows."
+    if shared:
+        yield (
+            "- Splits have rows, questions or threads in common, as told above: losses and answers on such rows"
+            " look better than on any that it did not learn."
+        )
+    if not facts["set"]["rows"].get("dev"):
         yield "- There was no dev split: nothing tells how it does on rows that it did not learn."
+    elif "dev" not in facts["tokens"]:
+        yield "- The rows of dev have no answers, so that no loss was measured on what it did not learn."
+
+
+def _shared(found: Json) -> str:
+    """What a finding says that splits have in common, without the rows and the advice that follow."""
+    return str(found["sentence"]).partition(" (such as ")[0]
 
 
 def _licences(facts: Json, beside: Collection[str]) -> Iterator[str]:

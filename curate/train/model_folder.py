@@ -18,7 +18,7 @@ from curate.errors import PipelineError
 from curate.train.stack import load_stack
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 Json = dict[str, Any]
 
@@ -33,6 +33,9 @@ _TOKENIZERS: Final = ("tokenizer.json", "tokenizer.model", "spiece.model", "voca
 _TYPES: Final = {"F64": ("float64", 8), "F32": ("float32", 4), "BF16": ("bfloat16", 2), "F16": ("float16", 2)}
 
 _MAX_HEAD: Final = 100_000_000  # bytes; what safetensors reads at most (safetensors/src/tensor.rs)
+
+# OWNER/NAME, as models are called on the hub.
+_HUB: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 _CAUSAL: Final = re.compile(r"\w+(?:ForCausalLM|LMHeadModel)")
 
@@ -118,6 +121,26 @@ def configuration(path: Path) -> PreTrainedConfig:
     return read
 
 
+def without_weights(path: Path) -> PreTrainedModel:
+    """What transformers makes of a model's configuration: all its layers, and nothing in them.
+
+    Raises `PipelineError` when it makes no model of it, and `PluginError` without torch.
+    """
+    load_stack()
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    read = configuration(path)
+    try:
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(read)  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever a model's class makes of odd values
+        raise PipelineError(
+            f"transformers makes no model of the configuration: {told(error)}", where=str(path / "config.json")
+        ) from error
+    return model
+
+
 def told(error: Exception) -> str:
     """What an error of another package says, in the first two of its lines: often the second says what it is."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -127,12 +150,12 @@ def told(error: Exception) -> str:
 
 def _folder(path: Path) -> None:
     if not path.exists():
-        raise PipelineError(
-            "the model's folder does not exist", where=str(path), next="give the folder of a model"
-        )
+        raise PipelineError("the model's folder does not exist", where=str(path), next=_fetched(path))
     if not path.is_dir():
         raise PipelineError(
-            "a model is a folder with config.json, weights and tokenizer, and this is a file", where=str(path)
+            "a model is a folder with config.json, weights and tokenizer, and this is a file",
+            where=str(path),
+            next="give the folder that it lies in, with all that belongs to the model",
         )
     if (path / "adapter_config.json").exists():
         raise PipelineError(
@@ -143,7 +166,18 @@ def _folder(path: Path) -> None:
     if not (path / "config.json").is_file():
         inside = sorted(each.name for each in path.iterdir())
         held = f"it holds {', '.join(inside[:5])}{' …' if len(inside) > 5 else ''}" if inside else "it is empty"
-        raise PipelineError(f"the folder is no model: there is no config.json, {held}", where=str(path))
+        raise PipelineError(
+            f"the folder is no model: there is no config.json, {held}",
+            where=str(path),
+            next="give a folder with config.json, tokenizer and weights as safetensors, or fetch the model again",
+        )
+
+
+def _fetched(path: Path) -> str:
+    """What to do where there is no such folder: a name as the hub's is fetched first."""
+    if _HUB.fullmatch(str(path)) and not path.parent.exists():
+        return f"give a folder; a model of the hub is fetched first: hf download {path} --local-dir {path.name}"
+    return "give the folder of a model"
 
 
 def _architecture(path: Path, config: Json) -> str:
@@ -211,18 +245,7 @@ def _bare(path: Path) -> bool:
 
 def _imagined(path: Path, config: Json, architecture: str) -> ModelFolder:
     """A model's folder as it will be with its weights, of the type that the configuration names."""
-    load_stack()
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    read = configuration(path)
-    try:
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(read)  # type: ignore[no-untyped-call]
-    except Exception as error:  # whatever a model's class makes of odd values
-        raise PipelineError(
-            f"transformers makes no model of the configuration: {told(error)}", where=str(path / "config.json")
-        ) from error
+    model = without_weights(path)
     shapes = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
     parameters = sum(math.prod(shape) for shape in shapes.values())
     named = str(config.get("dtype") or config.get("torch_dtype") or "float32")

@@ -126,13 +126,14 @@ def _template(handed: Handed, target: Target) -> Iterator[Lost]:
             f" {_rows(handed.contexts)} an input.",
             "take the exact form, in which both are as they should be.",
         )
-    if not handed.exact and target == "axolotl" and handed.template.gap:
+    if not handed.exact and target == "axolotl" and (handed.template.gap or handed.template.closing):
+        around = [code(repr(part)) for part in (handed.template.gap, handed.template.closing) if part]
         yield Lost(
-            "An answer is learned from its very beginning",
-            f"The template writes {code(repr(handed.template.gap))} before an answer, which the model has to say"
-            " itself. axolotl does not learn it where it is a token of its own.",
-            "look at the first learned token of a row (`axolotl preprocess axolotl.yaml --debug`), or take the"
-            " exact form.",
+            "An answer is learned from its very beginning to its end",
+            f"The template writes {' and '.join(around)} around an answer, which the model has to say itself."
+            " axolotl does not learn it where it is a token of its own.",
+            "look at the first and last learned tokens of a row (`axolotl preprocess axolotl.yaml --debug`), or"
+            " take the exact form.",
         )
     if not handed.exact and target == "axolotl" and handed.recipe.loss == "all":
         yield Lost(
@@ -192,7 +193,8 @@ def _packs(handed: Handed, target: Target) -> Iterator[Lost]:
         yield Lost(
             "Which rows share a sequence",
             f"{TITLES[target]} packs in its own way, so that there may be some sequences, and steps, more or fewer"
-            f" than {handed.sequences['train']:,} and {handed.steps:,}. A row still sees no other.",
+            f" than {handed.sequences['train']:,} and {handed.steps:,}. Ours are made once, for all epochs. A row"
+            " still sees no other.",
             "nothing; the learning rate follows the steps that it counts."
             if not handed.recipe.warmup_steps
             else "see that the steps of warm-up are still a part of all.",
@@ -256,8 +258,9 @@ def _penalty(handed: Handed, _: Target) -> Iterator[Lost]:
     if penalty != 1:
         yield Lost(
             f"A repetition penalty of {penalty:g} on what was generated",
-            "transformers, which speaks after such a training, punishes words of the prompt too.",
-            "give the penalty where you serve the model, if that can tell prompt from answer; or set it to 1.",
+            "transformers, which speaks after such a training, punishes what stands in the prompt too, the token"
+            " that ends a turn among it. So none is set, here and in `generation_config.json`.",
+            "give the penalty where you serve the model, if that can tell prompt from answer; or do without.",
         )
 
 

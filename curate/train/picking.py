@@ -18,10 +18,11 @@ import polars as pl
 
 from curate.errors import PipelineError, ReproducibilityError
 from curate.store import read_json, write_text
+from curate.train.adapters import base_of, check_tokenizer, is_adapter, with_adapter
 from curate.train.checkpoints import damage, settle, sized, unfinished
 from curate.train.hearing import name_of
 from curate.train.recipe import Recipe, read_recipe
-from curate.train.speaking import base_of, is_adapter, load_speaker, with_adapter
+from curate.train.speaking import load_speaker
 
 By = Literal["loss", "last"]
 
@@ -97,9 +98,7 @@ def epoch_folder(folder: Path, epoch: int) -> Path:
     if epoch in kept:
         return folder / "epochs" / name_of(epoch)
     if not kept:
-        raise PipelineError(
-            "no epoch is kept yet", where=str(folder), next=f"let training go on: curate train resume {folder}"
-        )
+        raise none_kept(folder)
     near = min(kept, key=lambda each: (abs(each - epoch), -each))
     raise PipelineError(
         f"epoch {epoch} is not kept",
@@ -108,18 +107,31 @@ def epoch_folder(folder: Path, epoch: int) -> Path:
     )
 
 
+def none_kept(folder: Path) -> PipelineError:
+    """That a training has come to no epoch that is kept, and what to do."""
+    return PipelineError(
+        "no epoch is kept yet", where=str(folder), next=f"let training go on: curate train resume {folder}"
+    )
+
+
 def pick(
-    folder: Path, *, epoch: int | None = None, by: By | None = None, who: str = "", why: str = ""
+    folder: Path,
+    *,
+    epoch: int | None = None,
+    by: By | None = None,
+    who: str = "",
+    why: str = "",
+    model: Path | None = None,
 ) -> dict[str, Any]:
     """Make a kept epoch the model of a training folder: `model/` with its card, and `picked.json`, which is
     returned.
 
     Give an `epoch`, or choose it `by` the `loss` (the least per token on the dev rows, the earliest of equals) or
     as the `last`. `who` chose and `why` are recorded. What was picked before is replaced; the epochs stay as they
-    are.
+    are. `model` is where the base of adapters lies now, if it was moved since they were trained.
 
     Raises `PipelineError` for an epoch that is not kept and where there are no dev rows to choose by, and
-    `ReproducibilityError` for one whose weights are not what was written.
+    `ReproducibilityError` for one whose weights are not what was written, or whose adapters have another base.
     """
     from curate.train.model_card import write_card
 
@@ -139,13 +151,15 @@ def pick(
             where=str(source),
             next=f"whole are {', '.join(map(str, others))}" if others else "train again",
         )
+    base = base_of(source, folder, model)
     row = table.row(by_predicate=pl.col("epoch") == chosen, named=True)
     note = {"epoch": chosen, "by": how, "who": who, "why": why, **{name: row[name] for name in _HEARD}}
     before = picked(folder)
     # While the model changes, no note says which epoch it is of.
     (folder / PICKED).unlink(missing_ok=True)
     try:
-        note["said"] = _merge(folder, source, recipe) if is_adapter(source) else _link(source, folder / "model")
+        adapted = is_adapter(source)
+        note["said"] = _merge(folder, source, base, recipe) if adapted else _link(source, folder / "model")
     except BaseException:  # the model before is there still
         if before is not None:
             _note(folder, before)
@@ -176,8 +190,8 @@ def _least(folder: Path, table: pl.DataFrame) -> int:
     return int(known.sort("dev_per_token", "epoch")["epoch"][0])
 
 
-def _merge(folder: Path, source: Path, recipe: Recipe) -> dict[str, Any]:
-    """Save the model that the adapters were trained on, with them merged into it; return what it said."""
+def _merge(folder: Path, source: Path, base: Path, recipe: Recipe) -> dict[str, Any]:
+    """Save the model that adapters were trained on, with them merged into it; return what it said."""
     from curate.train.stack import load_stack
 
     load_stack()
@@ -186,8 +200,9 @@ def _merge(folder: Path, source: Path, recipe: Recipe) -> dict[str, Any]:
     from curate.train.templates import template_for
     from curate.train.weights import load_model, load_tokenizer, open_model, save_model
 
-    opened = open_model(base_of(source, folder))
+    opened = open_model(base)
     template = template_for(recipe.template, load_tokenizer(opened), pad_token=recipe.pad_token)
+    check_tokenizer(opened, source, template)
     # In full precision, and rounded once, when it is saved.
     model = with_adapter(load_model(opened, template, recipe, dtype=torch.float32), source)
     saved = save_model(model, template, recipe, folder / "model")

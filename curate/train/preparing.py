@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from curate.errors import CurateError, PipelineError, ReproducibilityError
 from curate.keys import digest, file_digest
 from curate.store import read_json, write_parquet, write_text
 from curate.train import budget, weights
-from curate.train.callbacks import check_tensorboard
+from curate.train.callbacks import METRICS, TENSORBOARD, check_tensorboard, read_metrics
 from curate.train.doubts import counted
 from curate.train.engine import Lessons, lessons
 from curate.train.launching import World
@@ -60,19 +61,15 @@ class Prepared:
 
     def same(self, world: World) -> dict[str, Any]:
         """All that has to be the same when training goes on, as it is now."""
-        return {
-            "tokens": self.tokens.digest,
-            "recipe": self.recipe.plain(),
-            "template": _template_digest(self.template),
-            "weights": weights_digest(self.base.path),
-            "processes": world.size,
-        }
+        return _same(self.tokens, self.recipe, self.template, self.base, world.size)
 
 
 def prepare(
     given: TrainingSet, model: Path, recipe: Recipe, to: Path, processes: int, *, tensorboard: bool = False
 ) -> dict[str, Any]:
     """Make the tokens, look for room on the disk, write the folder, and return its facts.
+
+    What a training that failed before its first step left there is replaced.
 
     Raises `CurateError` when something was trained there before.
     """
@@ -90,6 +87,7 @@ def prepare(
         )
     needs = budget.estimate(base, recipe, tokens["train"], processes)
     budget.check_disk(to, needs["disk"]["total"])
+    _clear(to)
     (to / "tokens").mkdir(parents=True, exist_ok=True)
     for split, made in tokens.items():
         write_tokens(made, to / "tokens" / f"{split}.parquet")
@@ -97,6 +95,7 @@ def prepare(
         write_parquet(to / "tokens" / "dev_records.parquet", given.splits["dev"])
     write_text(to / RECIPE, recipe.toml())
     learned = lessons(tokens["train"], recipe, pad=0, processes=processes)
+    same = _same(tokens["train"], recipe, template, base, processes)
     facts = {
         "format": FORMAT,
         "state": "training",
@@ -114,15 +113,16 @@ def prepare(
             "architecture": base.architecture,
             "parameters": base.parameters,
             "dtype": base.dtype,
-            "digest": weights_digest(base.path),
+            "digest": same["weights"],
         },
         "recipe": recipe.plain(),
         "template": {
             "name": template.name,
             "end": template.end,
             "added": list(template.added),
-            "digest": _template_digest(template),
+            "digest": same["template"],
         },
+        "same": same,
         "tokens": {split: made.table for split, made in tokens.items()},
         "order": {
             "rows": len(tokens["train"]),
@@ -134,19 +134,16 @@ def prepare(
         "processes": processes,
         "tensorboard": tensorboard,
         "needs": needs,
-        "versions": {
-            "curate": __version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in _PACKAGES},
-        },
+        "versions": _versions(),
     }
     write_facts(to, facts)
     return facts
 
 
 def check_new(to: Path) -> None:
-    """Raise `CurateError` when something was trained in a folder before."""
-    if (to / FACTS).exists():
+    """Raise `CurateError` when something was trained in a folder before; what took no step is nothing."""
+    kept = any(folder.is_dir() and any(folder.iterdir()) for folder in (to / "checkpoints", to / "epochs"))
+    if (to / FACTS).exists() and (kept or read_metrics(to)):
         raise CurateError(
             "something was trained here before",
             where=str(to),
@@ -154,13 +151,29 @@ def check_new(to: Path) -> None:
         )
 
 
+def _clear(to: Path) -> None:
+    """Remove what a training that took no step has written; its facts first, which say that the rest is there."""
+    for name in (FACTS, RECIPE, METRICS):
+        (to / name).unlink(missing_ok=True)
+    for name in ("tokens", TENSORBOARD):
+        shutil.rmtree(to / name, ignore_errors=True)
+
+
 def prepared(folder: Path) -> Prepared:
     """What was prepared in a folder.
 
-    Raises `ReproducibilityError` when a file of it is not what was written.
+    Raises `PipelineError` when the base model is not where it was, and `ReproducibilityError` when a file of the
+    folder is not what was written.
     """
     facts, recipe = read_facts(folder), read_recipe(str(folder / RECIPE))
-    base = open_model(Path(facts["model"]["path"]))
+    path = Path(facts["model"]["path"])
+    if not path.is_dir():
+        raise PipelineError(
+            "the model that is trained is not where it was",
+            where=str(path),
+            next=f"say where it is now: `curate train resume {folder} --model PATH`",
+        )
+    base = open_model(path)
     template = template_for(recipe.template, weights.load_tokenizer(base), pad_token=recipe.pad_token)
     has_dev = "dev" in facts["tokens"]
     return Prepared(
@@ -175,19 +188,63 @@ def prepared(folder: Path) -> Prepared:
     )
 
 
+def move_base(folder: Path, model: Path) -> None:
+    """Note where the base model of a training folder lies now.
+
+    Raises `PipelineError` where no model lies, and `ReproducibilityError` when it is another one.
+    """
+    facts, base = read_facts(folder), open_model(model)
+    if weights_digest(base.path) != facts["model"]["digest"]:
+        raise ReproducibilityError(
+            "this is not the model that training began with: its weights or its config.json are others",
+            where=str(model),
+            next=f"give {facts['model']['name']!r}, which lay in {facts['model']['path']}",
+        )
+    facts["model"]["path"] = str(base.path.resolve())
+    write_facts(folder, facts)
+
+
+def start(step: int) -> dict[str, Any]:
+    """An entry of `starts` in train.json: when, after which step, where and with what training goes on."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"at": now, "step": step, "device": device, "versions": _versions()}
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is worth a word of two entries of `starts`: weights go on bit for bit with the same packages alone."""
+    one, other = ({"the device": each["device"], **each["versions"]} for each in (before, now))
+    told = [f"{name} was {one.get(name)} and is {other[name]}" for name in other if other[name] != one.get(name)]
+    if not told:
+        return []
+    return [f"{', '.join(told)}: what comes out may differ in its last bits from what would have without the stop"]
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """What a training folder says was trained on what, and how far it is.
 
-    Raises `PipelineError` for another kind of folder.
+    Raises `PipelineError` for another kind of folder, and `ReproducibilityError` when what it says cannot be read.
     """
     try:
-        facts: dict[str, Any] = read_json(folder / FACTS)
+        facts = read_json(folder / FACTS)
     except (FileNotFoundError, NotADirectoryError):
         raise PipelineError(
             "nothing was trained here", where=str(folder), next="give a folder that `curate train` wrote"
         ) from None
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise ReproducibilityError(
+            f"{FACTS} is not what was written", where=str(folder / FACTS), next="train anew, into another folder"
+        )
     if facts.get("format") != FORMAT:
-        raise ReproducibilityError("the folder was written by another version", where=str(folder / FACTS))
+        raise ReproducibilityError(
+            "the folder was written by another version",
+            where=str(folder / FACTS),
+            next="go on with that version, or train anew into another folder",
+        )
     return facts
 
 
@@ -236,5 +293,28 @@ def _tokens(records: pl.DataFrame, template: Template, recipe: Recipe) -> Tokens
     )
 
 
-def _template_digest(template: Template) -> str:
-    return digest(template.name, template.jinja, template.end, template.end_id)
+def _same(tokens: Tokens, recipe: Recipe, template: Template, base: ModelFolder, processes: int) -> dict[str, Any]:
+    """All that has to be the same when training goes on."""
+    return {
+        "tokens": tokens.digest,
+        "recipe": recipe.plain(),
+        "template": digest(template.name, template.jinja, template.end, template.end_id),
+        "tokenizer": _tokenizer_digest(template),
+        "weights": weights_digest(base.path),
+        "precision": weights.precision(recipe),  # `auto` is another on another machine
+        "processes": processes,
+    }
+
+
+def _tokenizer_digest(template: Template) -> str:
+    """A digest of how texts become ids, which is saved with the model that learned them."""
+    tokenizer = template.tokenizer
+    written = json.loads(tokenizer.backend_tokenizer.to_str())
+    for passing in ("padding", "truncation"):  # which each call sets as it likes
+        written.pop(passing, None)
+    return digest(written, {name: str(token) for name, token in tokenizer.special_tokens_map.items()})
+
+
+def _versions() -> dict[str, str]:
+    packages = {package: version(package) for package in _PACKAGES}
+    return {"curate": __version__, "python": platform.python_version(), **packages}

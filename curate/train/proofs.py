@@ -30,9 +30,9 @@ def proved(
     encoder = template.encoder
     row_of = np.repeat(np.arange(len(ids)), np.diff(exchanges.rows))
 
-    def refuse(wrong: NDArray[np.bool_], what: str) -> None:
+    def refuse(wrong: NDArray[np.bool_], what: str, next: str) -> None:
         if wrong.any():
-            raise CurateError(f"{what} {named([ids[row] for row in np.unique(row_of[wrong])])}")
+            raise CurateError(f"{what} {named([ids[row] for row in np.unique(row_of[wrong])])}", next=next)
 
     folded = np.zeros(len(ids), np.bool_)
     unlike = np.zeros(len(answers), np.bool_)
@@ -46,7 +46,11 @@ def proved(
             folded[row_of[at]] = True
         else:
             unlike[at] = True
-    refuse(unlike, "the tokenizer does not give the answers back as they are written in")
+    refuse(
+        unlike,
+        "the tokenizer does not give the answers back as they are written in",
+        "leave these rows out, or take a model whose tokenizer has all of their characters",
+    )
 
     # Unknown characters give a special token too; GPT-2's tokenizers have one token for these and for the end.
     tokenizer = template.tokenizer
@@ -60,29 +64,40 @@ def proved(
     flags = np.concatenate([[0], np.cumsum(special[np.concatenate([exchanges.prompts, exchanges.answers])])])
     read = np.diff(flags[np.concatenate([[0], np.cumsum(counts)])])
     wrong = (read != wrote).reshape(2, -1).any(axis=0)
-    refuse(wrong, "special tokens stand where the template wrote none, or lack where it did, in")
+    refuse(
+        wrong,
+        "special tokens stand where the template wrote none, or lack where it did, in",
+        'leave these rows out (set markers to "drop"), or choose another template',
+    )
 
     later = np.ones(len(answers), np.bool_)
     later[exchanges.rows[:-1][np.diff(exchanges.rows) > 0]] = False
     begins = (np.cumsum(exchanges.prompt_counts) - exchanges.prompt_counts)[later]
     wrong = np.zeros(len(answers), np.bool_)
     wrong[later] = exchanges.prompts[begins] != template.end_id
-    refuse(wrong, "the token that ends an answer is not where it has to be in")
+    refuse(
+        wrong,
+        "the token that ends an answer is not where it has to be in",
+        'set loss to "last", or choose another template',
+    )
     return folded
 
 
 def refuse_second_bos(
     ids: list[str], offsets: NDArray[np.int64], input_ids: NDArray[np.int32], template: Template
 ) -> None:
-    """Refuse rows that begin twice."""
+    """Refuse rows that begin twice. After the end of an answer a template may begin anew, as Llama 2's does."""
     bos = template.tokenizer.bos_token_id
     if bos is None or bos == template.end_id:
         return
-    found = np.concatenate([[0], np.cumsum(input_ids == bos)])
-    begun = input_ids[offsets[:-1]] == bos
-    wrong = np.flatnonzero(np.diff(found[offsets]) != begun)
+    misplaced = input_ids == bos
+    misplaced[1:] &= input_ids[:-1] != template.end_id
+    misplaced[offsets[:-1]] = False
+    found = np.concatenate([[0], np.cumsum(misplaced)])
+    wrong = np.flatnonzero(np.diff(found[offsets]))
     if len(wrong):
         raise CurateError(
             f"{template.tokenizer.bos_token}, which begins a text, stands elsewhere or twice in"
-            f" {named([ids[row] for row in wrong])}"
+            f" {named([ids[row] for row in wrong])}",
+            next="choose another template: this one writes it where nothing begins",
         )

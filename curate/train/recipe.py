@@ -36,7 +36,9 @@ class Recipe(BaseModel):
     too_long: Literal["error", "drop", "cut_turn"] = "error"  # what becomes of a row beyond that
     markers: Literal["error", "drop", "text"] = "error"  # of a row whose text holds marks of the template
     pad_token: str = ""  # where the tokenizer has none of its own; one it does not know is added
-    packing: bool = False  # several rows in a sequence, none of which sees another
+    # Several rows in a sequence, none of which sees another. Packs are made once, and their order is drawn anew
+    # for each epoch.
+    packing: bool = False
 
     # Steps
     epochs: int = Field(default=3, ge=1)
@@ -88,7 +90,10 @@ class Recipe(BaseModel):
             if not 1 <= first <= last:
                 raise ValueError(f"keep_epochs {list(self.keep_epochs)} is no first and last epoch")
             if first > self.epochs:
-                raise ValueError(f"keep_epochs begins after epoch {self.epochs}, the last")
+                raise ValueError(
+                    f"keep_epochs begins after epoch {self.epochs}, the last: "
+                    f"give the first and the last to keep, such as [1, {self.epochs}]"
+                )
         if self.final_learning_rate > self.learning_rate:
             raise ValueError("final_learning_rate is above learning_rate")
         return self
@@ -152,4 +157,7 @@ def _told(error: ValidationError, where: str) -> PipelineError:
         return PipelineError(f"the value {key!r} is missing", where=f"recipe {where}")
     said = first["msg"].removeprefix("Value error, ")
     what = f"{key} is {first['input']!r}: {said[0].lower()}{said[1:]}" if key else said
-    return PipelineError(what, where=f"recipe {where}", next="change it in the file, or by --set NAME=VALUE")
+    if key.startswith("keep_epochs"):
+        what = f"keep_epochs is {first['input']!r}: give the first and the last epoch to keep, such as [5, 10]"
+    own = "" if where in recipe_names() else "change it in the file, or "
+    return PipelineError(what, where=f"recipe {where}", next=f"{own}give another by --set NAME=VALUE")

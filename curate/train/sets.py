@@ -58,14 +58,14 @@ def read_set(
     """The set in a finished run's folder, or in a file, of which every row with a response is trained on.
 
     `dev` names a file for the dev split, in place of the run's; `source` and `parameters` say how files are read
-    (see `curate.open_files`).
+    (see `curate.open_files`). What is read of them lies under `runs/.reports`, and may be deleted.
 
     Raises `CurateError` when there is nothing to train on, `ReproducibilityError` for a run that is not finished
     or not what its manifest says, and `SourceError` for a file that cannot be read.
     """
     options: dict[str, Any] = {"source": source, "runs": runs, "watch": watch, **(parameters or {})}
     if is_run(path):
-        if source or parameters:
+        if dev is None and (source or parameters):
             raise PipelineError(
                 "a run needs no source to be read by", where=str(path), next="leave out --source and --read"
             )

@@ -16,6 +16,7 @@ import numpy as np
 
 from curate.errors import CurateError, PipelineError
 from curate.store import read_json, write_text
+from curate.train.adapters import base_of, check_tokenizer, is_adapter, with_adapter
 from curate.train.listening import as_it_was, is_sharded, unwrapped
 from curate.train.recipe import DEFAULT, Recipe, read_recipe
 from curate.train.sampling import Sampler, uniforms
@@ -128,7 +129,7 @@ class Speaker:
         )
         seed = self.recipe.seed if seed is None else seed
         batch = batch or self.at_once(max(map(len, prompts), default=0))
-        stream = None if heard is None else Stream(self.text, heard)
+        stream = None if heard is None else Stream(self._so_far, heard)
         with as_it_was(self.bare, self.recipe):
             while waiting:
                 rows, waiting = waiting[:batch], waiting[batch:]
@@ -162,9 +163,16 @@ class Speaker:
         # While it is said, there may be no more than a part of that.
         return "" if self.template.gap.startswith(text) else text
 
+    def _so_far(self, ids: Sequence[int]) -> str:
+        """The text of an answer that may go on, without what may be the template's, which comes after it."""
+        text, closing = self.text(ids), self.template.closing
+        begun = next((size for size in range(len(closing), 0, -1) if text.endswith(closing[:size])), 0)
+        return text[: len(text) - begun]
+
     def _said(self, tokens: list[int], stop: Stop, stream: Stream | None) -> Said:
         kept = tuple(tokens[:-1] if stop == "end" else tokens)
-        text = self.text(kept)
+        # What the template writes after an answer stands before its own end alone.
+        text = self.text(tokens if tokens[-1:] == [self.template.end_id] else kept)
         if stream is not None:
             stream.close(text)
         return Said(text, kept, stop)
@@ -280,49 +288,71 @@ def _asked(record: Mapping[str, Any]) -> str:
 
 
 def load_speaker(
-    folder: Path, *, epoch: int | None = None, changes: Mapping[str, Any] | None = None, device: str = ""
+    folder: Path,
+    *,
+    epoch: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    device: str = "",
+    model: Path | None = None,
 ) -> Speaker:
     """The picked model of a training folder, one of its kept epochs, or any folder of a model, ready to speak.
 
     `changes` are values of the recipe, such as `temperature`. `device` is a GPU by default, where there is one. A
-    folder of a model that no training of ours made speaks by its own chat template. Weights that were saved in
-    bfloat16 are computed with in it, and so are all where the recipe does.
+    folder of a model that no training of ours made speaks by its own chat template, or the `template` among them.
+    Weights that were saved in bfloat16 are computed with in it, and so are all where the recipe does. `model` is
+    where the base of adapters lies now, if it was moved since they were trained.
 
-    Raises `PipelineError` where there is no model, none was picked yet, or the epoch was not kept.
+    Raises `PipelineError` where there is no model, none was picked yet, or the epoch was not kept, and
+    `ReproducibilityError` when adapters were trained on another base.
     """
     from curate.train.stack import load_stack
 
     load_stack()
     import torch
 
-    from curate.train.picking import epoch_folder
-    from curate.train.templates import template_for
+    from curate.train.picking import epoch_folder, epochs, none_kept
+    from curate.train.templates import OWN, template_for, template_names
     from curate.train.weights import load_model, load_tokenizer, open_model, precision
 
     training = training_folder(folder)
     if epoch is not None:
         if training is None:
-            raise PipelineError("this is no training folder, so it has no epochs", where=str(folder))
+            raise PipelineError(
+                "this is no training folder, so it has no epochs", where=str(folder), next="leave out `--epoch`"
+            )
         folder = epoch_folder(training, epoch)
     elif training is not None and training.samefile(folder):
         folder = training / "model"
         if not folder.is_dir():
+            if epochs(training).is_empty():
+                raise none_kept(training)
             raise PipelineError(
                 "no model was picked yet",
                 where=str(training),
                 next=f"choose an epoch: curate train pick {training}",
             )
     recipe = _recipe_of(folder, training, changes or {})
-    opened = open_model(base_of(folder, training) if is_adapter(folder) else folder)
-    template = template_for(recipe.template, load_tokenizer(opened), pad_token=recipe.pad_token)
+    opened = open_model(base_of(folder, training, model))
+    tokenizer = load_tokenizer(opened)
+    if recipe.template == OWN and not tokenizer.chat_template:
+        names = ", ".join(each for each in template_names() if each != OWN)
+        raise PipelineError(
+            "the model has no chat template, as base models have none: nothing says how it is asked",
+            where=str(opened.path),
+            next=f"say which it is to be asked by: --template NAME, of {names}",
+        )
+    # What pads a prompt is masked, so that any token will do where the tokenizer has none for it.
+    template = template_for(recipe.template, tokenizer, pad_token=recipe.pad_token or tokenizer.eos_token or "")
+    if is_adapter(folder):
+        check_tokenizer(opened, folder, template)
     # Adapters are merged in full precision, as they are when they are picked.
     short = precision(recipe) == "bf16" or (opened.dtype == "bfloat16" and not is_adapter(folder))
     dtype = torch.bfloat16 if short else torch.float32
-    model: Any = load_model(opened, template, recipe, dtype=torch.float32 if is_adapter(folder) else dtype)
+    loaded: Any = load_model(opened, template, recipe, dtype=torch.float32 if is_adapter(folder) else dtype)
     if is_adapter(folder):
-        model = with_adapter(model, folder)
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype)
-    return Speaker(model.eval(), template, recipe)
+        loaded = with_adapter(loaded, folder)
+    loaded.to(device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype)
+    return Speaker(loaded.eval(), template, recipe)
 
 
 def training_folder(folder: Path) -> Path | None:
@@ -333,39 +363,20 @@ def training_folder(folder: Path) -> Path | None:
     return None
 
 
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder has adapters in place of weights."""
-    return (folder / "adapter_config.json").is_file()
-
-
-def base_of(folder: Path, training: Path | None) -> Path:
-    """Where the model lies that adapters were trained on.
-
-    Raises `PipelineError` when it is not there any more.
-    """
-    base = Path(read_json(training / "train.json")["model"]["path"]) if training is not None else None
-    if base is None or not base.is_dir():
-        raise PipelineError(
-            "the model that these adapters were trained on is not there",
-            where=str(base or folder),
-            next="put it back to where it was",
-        )
-    return base
-
-
-def with_adapter(model: Any, folder: Path) -> Any:
-    """The model with the adapters in a folder merged into its weights."""
-    from curate.train.lora import load_adapter, merged
-
-    return merged(load_adapter(model, folder))
-
-
 def _recipe_of(folder: Path, training: Path | None, changes: Mapping[str, Any]) -> Recipe:
     """The recipe a model was trained by; of one that no training of ours made, how its own settings sample."""
     files = [folder / "recipe.toml", *([training / "recipe.toml"] if training is not None else [])]
     for file in files:
         if file.is_file():
-            return read_recipe(str(file), changes)
+            recipe = read_recipe(str(file), changes)
+            own = read_recipe(str(file)).template
+            if recipe.template != own:
+                raise PipelineError(
+                    f"the model was trained to be asked by the template {own!r}",
+                    where=str(folder),
+                    next="leave out `--template`",
+                )
+            return recipe
     file = folder / "generation_config.json"
     own = read_json(file) if file.is_file() else {}
     names = ("temperature", "top_p", "repetition_penalty", "max_new_tokens")

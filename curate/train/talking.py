@@ -31,6 +31,11 @@ class Conversation:
         """Whether the model is told what was said before."""
         return bool(self.speaker.template.several_turns)
 
+    def check(self) -> None:
+        """Raise `CurateError` where the template has no place for what the model is told first."""
+        if self.system:
+            self._prompt("a")
+
     def forget(self) -> None:
         """Begin anew."""
         self.exchanges, self.asked, self.left_out = [], 0, 0

@@ -19,6 +19,7 @@ from curate.errors import ReproducibilityError
 from curate.export.lines import write_lines
 from curate.keys import file_digest
 from curate.store import write_parquet, write_text
+from curate.train.joining import UNLEARNED
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -100,7 +101,7 @@ def packed_table(tokens: Tokens, packs: Sequence[NDArray[np.int64]], max_tokens:
         "input_ids": np.full(shape, pad, np.int32),
         "attention_mask": np.zeros(shape, np.int32),
         "position_ids": np.zeros(shape, np.int32),
-        "labels": np.full(shape, -100, np.int32),
+        "labels": np.full(shape, UNLEARNED, np.int32),
     }
     for at, pack in enumerate(packs):
         start = 0

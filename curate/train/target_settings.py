@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from curate.train.launching import check_batch
 from curate.train.recipe import Recipe
+from curate.train.schedules import schedule, warmup
 from curate.train.target_slots import NAME
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Handed:
     @property
     def warmup_steps(self) -> int:
         """The steps in which the learning rate rises."""
-        return self.recipe.warmup_steps or ceil(self.recipe.warmup_share * self.steps)
+        return warmup(self.recipe, self.steps)
 
     @property
     def kept(self) -> int:
@@ -122,21 +123,19 @@ def axolotl(handed: Handed) -> Settings:
         "optimizer": "adamw_torch",
         "learning_rate": recipe.learning_rate,
     }
-    if recipe.schedule == "cosine" and recipe.final_learning_rate:
-        made |= {
-            "lr_scheduler": "cosine",
-            "cosine_min_lr_ratio": recipe.final_learning_rate / recipe.learning_rate,
-        }
+    falls = schedule(recipe)
+    if falls["lr_scheduler_type"] == "cosine_with_min_lr":  # which axolotl has a word of its own for
+        ratio = recipe.final_learning_rate / recipe.learning_rate
+        made |= {"lr_scheduler": "cosine", "cosine_min_lr_ratio": ratio}
     else:
-        made |= _renamed(_schedule(handed), {"lr_scheduler_type": "lr_scheduler"})
+        made |= _renamed(falls, {"lr_scheduler_type": "lr_scheduler"})
     made |= _warmup(handed, share="warmup_ratio")
     made |= _adam(recipe)
     made |= {"seed": recipe.seed, "attn_implementation": recipe.attention}
     made |= {"bf16": False, "float32": True} if recipe.precision == "fp32" else {"bf16": _BF16[recipe.precision]}
     if recipe.sharding == "fsdp2":
-        made |= {"fsdp_version": 2, "fsdp_config": _fsdp(handed, ",".join(handed.layers))}
-    else:
-        made["gradient_checkpointing"] = recipe.activation_checkpointing
+        made |= {"fsdp_version": 2, "fsdp_config": _fsdp(",".join(handed.layers))}
+    made["gradient_checkpointing"] = recipe.activation_checkpointing
     if recipe.lora_rank:
         made |= {"adapter": "lora", "lora_r": recipe.lora_rank, "lora_alpha": round(recipe.lora_alpha)}
         made["lora_dropout"] = recipe.lora_dropout
@@ -208,11 +207,12 @@ def llama_factory(handed: Handed) -> Settings:
         }
     made |= _transformers(handed) | {"warmup_steps": handed.warmup_steps}
     made |= {"flash_attn": _DECODED_BY[recipe.attention]}
-    made["disable_gradient_checkpointing"] = not recipe.activation_checkpointing or recipe.sharding == "fsdp2"
+    made["disable_gradient_checkpointing"] = not recipe.activation_checkpointing
     made |= {"do_sample": recipe.temperature > 0}
     if recipe.temperature:
         made |= {"temperature": recipe.temperature, "top_p": recipe.top_p}
-    return made | {"repetition_penalty": recipe.repetition_penalty, "max_new_tokens": recipe.max_new_tokens}
+    # Transformers' penalty is another one than the recipe's (see `weights.speaking`).
+    return made | {"repetition_penalty": 1.0, "max_new_tokens": recipe.max_new_tokens}
 
 
 def trl(handed: Handed) -> Settings:
@@ -231,7 +231,7 @@ def trl(handed: Handed) -> Settings:
     if not handed.exact:
         made["completion_only_loss"] = recipe.loss != "all"
     made |= _transformers(handed) | _warmup(handed, share="warmup_steps")
-    made["gradient_checkpointing"] = recipe.activation_checkpointing and recipe.sharding == "none"
+    made["gradient_checkpointing"] = recipe.activation_checkpointing
     if handed.has_dev:
         made |= {"eval_strategy": "epoch", "per_device_eval_batch_size": recipe.micro_batch_size}
     if recipe.lora_rank:
@@ -251,26 +251,13 @@ def _transformers(handed: Handed) -> Settings:
         "optim": "adamw_torch",
         "learning_rate": recipe.learning_rate,
     }
-    made |= _schedule(handed) | _adam(recipe)
+    made |= schedule(recipe) | _adam(recipe)
     made |= {"seed": recipe.seed, "bf16": recipe.precision != "fp32"}
     if recipe.sharding == "fsdp2":
-        made |= {"fsdp": "full_shard auto_wrap", "fsdp_config": {"version": 2} | _fsdp(handed, [*handed.layers])}
+        made |= {"fsdp": "full_shard auto_wrap", "fsdp_config": {"version": 2} | _fsdp([*handed.layers])}
     # Without a filter, a loss that is no number is shown as one.
     made |= {"logging_steps": 1, "logging_nan_inf_filter": False, "report_to": "none"}
     return made | {"save_strategy": "epoch", "save_total_limit": handed.kept}
-
-
-def _schedule(handed: Handed) -> Settings:
-    """How the learning rate falls, by transformers' names."""
-    recipe = handed.recipe
-    floor = recipe.final_learning_rate
-    if recipe.schedule == "constant":
-        return {"lr_scheduler_type": "constant_with_warmup" if handed.warmup_steps else "constant"}
-    if not floor:
-        return {"lr_scheduler_type": recipe.schedule}
-    if recipe.schedule == "cosine":
-        return {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr": floor}}
-    return {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"lr_end": floor, "power": 1.0}}
 
 
 def _warmup(handed: Handed, *, share: str) -> Settings:
@@ -291,13 +278,14 @@ def _adam(recipe: Recipe) -> Settings:
     }
 
 
-def _fsdp(handed: Handed, layers: str | list[str]) -> Settings:
+def _fsdp(layers: str | list[str]) -> Settings:
     return {
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
         "transformer_layer_cls_to_wrap": layers,
         "reshard_after_forward": True,
         "state_dict_type": "FULL_STATE_DICT",
-        "activation_checkpointing": handed.recipe.activation_checkpointing,
+        # accelerate's own forgets the state of chance: with dropout the second pass drops other places.
+        "activation_checkpointing": False,
     }
 
 

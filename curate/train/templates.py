@@ -1,8 +1,9 @@
 """Chat templates: how a conversation is written as one text for the model, and where an answer begins and ends.
 
 A template is Jinja, rendered as transformers renders it, and saved with the tokenizer: whoever serves the model
-writes a conversation as it was trained. A conversation is rendered turn by turn. What is written up to an answer
-has to begin what is written with it, or the row is refused.
+writes a conversation in the text that was trained. Ids of earlier answers may be others, where the tokenizer puts
+a space of its own before them: `doubts_served` counts these. A conversation is rendered turn by turn. What is
+written up to an answer has to begin what is written with it, or the row is refused.
 """
 
 from __future__ import annotations
@@ -26,13 +27,18 @@ Message = dict[str, str]
 Shape = tuple[tuple[str, bool], ...]
 
 
+class _RewrittenError(CurateError):
+    """An earlier answer is written otherwise than the last one."""
+
+
 @dataclass(frozen=True)
 class Template:
     """A chat template and the tokenizer that was made ready for it.
 
     `end` is the special token after every answer, `added` are tokens that the tokenizer lacked. `marks` is a
     pattern of what a text should not hold, special tokens aside; `gap` is what the model says before the answer
-    itself. `context`: a record's context has a place of its own. `several_turns`: earlier turns have one.
+    itself, and `closing` what it says after it, before the end, such as Llama 2's space. `context`: a record's
+    context has a place of its own. `several_turns`: earlier turns have one.
     `rewrites`: earlier answers are not written as the last is, as where a model thinks aloud before it. `pure`:
     texts are put in as they are, whatever they say.
     """
@@ -45,6 +51,7 @@ class Template:
     tokenizer: Any
     marks: str = ""
     gap: str = ""
+    closing: str = ""
     context: bool = False
     several_turns: bool = True
     rewrites: bool = False
@@ -139,7 +146,7 @@ class Template:
                 continue
             asked = self._rendered(messages[: at + (not answered)], ask=True)
             if not asked.startswith(done + end if done else ""):
-                raise CurateError(
+                raise _RewrittenError(
                     "the chat template writes an earlier answer otherwise than the last one",
                     next='set loss to "last", or choose another template',
                 )
@@ -150,7 +157,8 @@ class Template:
             if not said.startswith(asked):
                 raise CurateError("the chat template writes a question otherwise once it is answered")
             answer, ended, _ = said[len(asked) :].partition(end)
-            if not ended or not answer.endswith((message["content"], message["content"].strip())):
+            said_itself = answer.removesuffix(self.closing)
+            if not ended or not said_itself.endswith((message["content"], message["content"].strip())):
                 raise CurateError("the chat template does not write an answer, then the token that ends it")
             pieces.append(answer)
             done = asked + answer
@@ -159,24 +167,28 @@ class Template:
     def tried(self) -> Template:
         """The template with what a first rendering tells: how answers begin and end, and if there may be several.
 
-        Raises `PipelineError` when it takes no question with its answer, or ends no answer.
+        Raises `PipelineError` when it takes no question with its answer, ends no answer, or changes its text.
         """
         ask, say = {"role": "user", "content": "a"}, {"role": "assistant", "content": f"{HOLE}0{HOLE}"}
         try:
             asked, said = self._rendered([ask], ask=True), self._rendered([ask, say], ask=False)
         except CurateError as error:
-            raise PipelineError(f"the chat template takes no question with its answer: {error.what}") from None
+            raise self._unfit(f"the chat template takes no question with its answer: {error.what}") from None
         gap, _, after = said.removeprefix(asked).partition(f"{HOLE}0{HOLE}")
-        end = after.split(NAME)[1] if NAME in after else ""
+        closing, _, ending = after.partition(NAME)
+        end = ending.partition(NAME)[0]
         if not said.startswith(asked) or not end:
-            raise PipelineError(
-                "the tokenizer's chat template writes no special token after an answer: a model would never end",
-                next="choose another template: chatml brings its own tokens",
+            raise self._unfit(
+                "the tokenizer's chat template writes no special token after an answer: a model would never end"
             )
         end_id = self.tokenizer.convert_tokens_to_ids(end)
-        tried = replace(self, end=end, end_id=end_id, gap=gap.replace(NAME, ""))
+        tried = replace(self, end=end, end_id=end_id, gap=gap.replace(NAME, ""), closing=closing)
         vars(tried)["encoder"] = self.encoder  # of a vocabulary of 128,000, it takes seconds to make
         talk = [ask, {"role": "assistant", "content": "b"}, ask]
+        try:
+            tried.pieces(talk[:2])
+        except CurateError as error:
+            raise self._unfit(error.what) from None
         try:
             tried.pieces(talk, last_only=True)
         except CurateError:
@@ -184,9 +196,16 @@ class Template:
             return tried
         try:
             tried.pieces(talk)
-        except CurateError:
+        except _RewrittenError:
             vars(tried)["rewrites"] = True
         return tried
+
+    def _unfit(self, what: str) -> PipelineError:
+        return PipelineError(
+            what,
+            where=_path(self.tokenizer),
+            next="choose another template, such as chatml, which brings its tokens",
+        )
 
     def _rendered(self, messages: Sequence[Message], *, ask: bool) -> str:
         from jinja2 import TemplateError
@@ -223,6 +242,7 @@ def template_for(name: str, tokenizer: Any, *, pad_token: str = "") -> Template:
     if name != OWN and not end:
         raise PipelineError(
             f"the tokenizer has no token that ends a text, and the template {name!r} needs one",
+            where=_path(tokenizer),
             next="give the tokenizer an eos_token, or choose a template that brings its own: chatml or lima",
         )
     jinja = _own(tokenizer) if name == OWN else _with_bos((FOLDER / f"{name}.jinja").read_text("utf-8"), tokenizer)
@@ -230,13 +250,20 @@ def template_for(name: str, tokenizer: Any, *, pad_token: str = "") -> Template:
     if tokenizer.pad_token is None:
         if not pad_token:
             raise PipelineError(
-                "the tokenizer has no token to pad with", next="set pad_token: an unused one, or one to be added"
+                "the tokenizer has no token to pad with",
+                where=_path(tokenizer),
+                next="set pad_token: an unused one, or one to be added",
             )
         added += _add(tokenizer, [pad_token])
         tokenizer.pad_token = pad_token
     tokenizer.chat_template = jinja
     known = {key: described[key] for key in ("marks", "context") if key in described}
     return Template(name, jinja, end or "", -1, tuple(added), tokenizer, pure=name != OWN, **known).tried()
+
+
+def _path(tokenizer: Any) -> str:
+    """The folder that a tokenizer was read from, if it was."""
+    return str(getattr(tokenizer, "name_or_path", ""))
 
 
 def _described() -> dict[str, Any]:
@@ -250,7 +277,8 @@ def _own(tokenizer: Any) -> str:
     if not jinja:
         raise PipelineError(
             "the tokenizer has no chat template of its own",
-            next=f"choose one: {', '.join(each for each in template_names() if each != OWN)}",
+            where=_path(tokenizer),
+            next=f"set template to one of {', '.join(each for each in template_names() if each != OWN)}",
         )
     text: str = jinja
     return text

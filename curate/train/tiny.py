@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from curate.errors import CurateError
+from curate.train.checkpoints import open_to_others
 from curate.train.stack import load_stack
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def make(
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
     model.save_pretrained(folder)
+    open_to_others(folder, "config.json")
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -27,6 +27,7 @@ from curate.store import write_bytes
 from curate.train.encoder import HOLE, NAME
 from curate.train.joining import UNLEARNED, Cut, Exchanges, Loss, cut, join
 from curate.train.proofs import SHOWN, named, proved, refuse_second_bos
+from curate.train.recipe import Recipe
 from curate.train.templates import Template
 
 TooLong = Literal["error", "drop", "cut_turn"]
@@ -170,6 +171,18 @@ def tokenize(
     return Tokens(left, offsets, input_ids, labels, table)
 
 
+def tokenize_by(recipe: Recipe, records: pl.DataFrame, template: Template) -> Tokens:
+    """The records of a split as a recipe has them; see `tokenize`."""
+    return tokenize(
+        records,
+        template,
+        loss=recipe.loss,
+        max_tokens=recipe.max_tokens,
+        too_long=recipe.too_long,
+        markers=recipe.markers,
+    )
+
+
 def prompt_ids(record: Mapping[str, Any], template: Template) -> list[int]:
     """What the model is given to answer a record: its turns up to the header of the answer.
 
@@ -194,11 +207,13 @@ def prompt_ids(record: Mapping[str, Any], template: Template) -> list[int]:
 
 
 def text_of(ids: Iterable[int], template: Template) -> str:
-    """What an answer's ids say, without the token that ends it and what the template puts before it."""
+    """What an answer's ids say, without what the template puts around it and the token that ends it."""
     said = [*ids]
-    if said[-1:] == [template.end_id]:
+    ended = said[-1:] == [template.end_id]
+    if ended:
         said.pop()
-    return template.encoder.decoded(np.array(said, np.int32), np.array([len(said)]))[0].removeprefix(template.gap)
+    text = template.encoder.decoded(np.array(said, np.int32), np.array([len(said)]))[0].removeprefix(template.gap)
+    return text.removesuffix(template.closing) if ended else text
 
 
 def _texts() -> pl.Expr:

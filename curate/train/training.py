@@ -15,13 +15,25 @@ from curate.errors import CurateError, PipelineError
 from curate.manifest import locked
 from curate.train import lora, picking, weights
 from curate.train.callbacks import Ledger, Watch, read_metrics
-from curate.train.checkpoints import check_same, newest, sweep
+from curate.train.checkpoints import check_same, compare, newest, set_aside, sweep
 from curate.train.dropout import add_residual_dropout
-from curate.train.engine import PATIENCE, settings
+from curate.train.engine import settings
 from curate.train.interrupts import Stop, Stopped, stopping
 from curate.train.keeping import FAILED_STEP, Failing, Keeper, heard
-from curate.train.launching import World, check_joined, check_size, check_world, on_cpus
-from curate.train.preparing import RECIPE, Prepared, prepare, prepared, read_facts, told, write_facts
+from curate.train.launching import World, agreed, check_joined, check_size, check_world, meet
+from curate.train.preparing import (
+    FACTS,
+    RECIPE,
+    Prepared,
+    changed,
+    move_base,
+    prepare,
+    prepared,
+    read_facts,
+    start,
+    told,
+    write_facts,
+)
 from curate.train.recipe import Recipe, read_recipe
 from curate.train.report import write_report
 from curate.train.sets import TrainingSet
@@ -57,7 +69,7 @@ def train(
     processes: int = 1,
     tensorboard: bool = False,
 ) -> Trained:
-    """Train a model on a set by a recipe, into a folder that holds no training yet.
+    """Train a model on a set by a recipe, into a folder that holds no training yet, or one that took no step.
 
     Where there are several processes, each of them calls this, or `join`. Told to stop, it leaves a state to go on
     from. With `tensorboard`, each step is noted for that too, in the folder's `tensorboard/`.
@@ -73,7 +85,7 @@ def train(
         if world.first:
             for sentence in told(prepare(given, model, recipe, to, processes, tensorboard=tensorboard)):
                 watch.on_word(sentence)
-        _agreed(to, world)
+        agreed(to, world)
         return _go_on(to, world, watch)
 
 
@@ -86,19 +98,21 @@ def join(*, processes: int) -> Trained:
     world = check_size(processes)
     if world.first:
         raise PipelineError("the first process has nobody to join: it calls `train`")
-    folder: Path = _agreed(None, world)
+    folder: Path = agreed(None, world)
     check_world(processes, read_recipe(str(folder / RECIPE)))
     return _go_on(folder, world, Watch())
 
 
-def resume(folder: Path, *, watch: Watch | None = None) -> Trained:
+def resume(folder: Path, model: Path | None = None, *, watch: Watch | None = None) -> Trained:
     """Go on from the newest whole state in a training folder, or from the start where there is none.
 
-    What comes out is, bit for bit, what would have come out without the stop.
+    What comes out is, bit for bit, what would have come out without the stop; with other versions of packages or
+    on another device, which is said, it may differ in the last bits. `model` is where the base model lies now, if
+    it was moved, which the folder notes.
 
     Raises `PipelineError` for a folder in which nothing is trained, `CurateError` when it is finished,
-    `ReproducibilityError` when tokens, recipe, template, base model or the number of processes are not those it
-    began with, and what `train` raises.
+    `ReproducibilityError` when tokens, recipe, template, tokenizer, base model, precision or the number of
+    processes are not those it began with, and what `train` raises.
     """
     facts = read_facts(folder)
     if facts["state"] == "done":
@@ -108,22 +122,30 @@ def resume(folder: Path, *, watch: Watch | None = None) -> Trained:
     load_stack()
     world = check_world(facts["processes"], read_recipe(str(folder / RECIPE)))
     with _held(folder, world):
+        if model is not None and world.first:
+            move_base(folder, model)
         return _go_on(folder, world, watch if watch is not None and world.first else Watch())
 
 
 def _go_on(folder: Path, world: World, watch: Watch) -> Trained:
     """All that is left to do in a folder that was prepared."""
     said = _swept(folder) if world.first else []
-    _meet(world)
+    meet(world)
     # All files of a state are read through: by one process, for all.
-    state, damaged = _agreed(newest(folder / "checkpoints") if world.first else None, world)
+    state, damaged = agreed(newest(folder / "checkpoints") if world.first else None, world)
+    given = prepared(folder)
+    facts = agreed(given.same(world) if world.first else None, world)
+    compare(given.facts.get("same", {}), facts, folder / FACTS)
+    if state is not None:
+        check_same(state, facts)
+    if world.first:
+        damaged += set_aside(folder / "checkpoints", state)
+    now = start(_step(state))
+    if given.facts.get("starts"):
+        damaged += changed(given.facts["starts"][-1], now)
     for sentence in (said := [*said, *damaged]):
         watch.on_word(sentence)
-    with _noted(folder, world) as note:
-        given = prepared(folder)
-        facts = _agreed(given.same(world) if world.first else None, world)
-        if state is not None:
-            check_same(state, facts)
+    with _noted(folder, world, now) as note:
         steps = _steps(given, facts, state, world, watch)
         note()
         model = None
@@ -132,7 +154,7 @@ def _go_on(folder: Path, world: World, watch: Watch) -> Trained:
             model = folder / "model"
     if world.first:
         write_report(folder)
-    _meet(world)
+    meet(world)
     return Trained(folder, steps, read_metrics(folder)[-1]["loss"], model, heard(folder), said)
 
 
@@ -169,14 +191,14 @@ def _trainer(given: Prepared, facts: dict[str, Any], stop: Stop, world: World, w
     if recipe.lora_rank:
         model = lora.with_adapters(model, recipe, template)
     add_residual_dropout(model, recipe.residual_dropout)
-    keeper = Keeper(given, first=world.first, watch=watch)
+    keeper = Keeper(given, world=world, watch=watch)
     trainer = OurTrainer(
         recipe=recipe,
         lessons=lessons,
         world=world,
         facts=facts,
         keep=keeper.keep,
-        fail=Failing(given.folder, given.tokens, lessons, first=world.first).fail,
+        fail=Failing(given.folder, given.tokens, lessons, world=world).fail,
         stop=stop,
         model=model,
         args=arguments,
@@ -195,15 +217,17 @@ def _held(folder: Path, world: World) -> Iterator[None]:
 
 
 @contextmanager
-def _noted(folder: Path, world: World) -> Iterator[Callable[[], None]]:
+def _noted(folder: Path, world: World, start: dict[str, Any]) -> Iterator[Callable[[], None]]:
     """Note in `train.json` that training goes on, and how it ended; what is yielded notes the time until now."""
     facts, began = read_facts(folder), time.perf_counter()
-    _meet(world)
+    facts["starts"] = [*facts.get("starts", []), start]
+    meet(world)
 
     def note(**more: str) -> None:
         if world.first:
             seconds = round(facts.get("seconds", 0.0) + time.perf_counter() - began, 1)
-            write_facts(folder, {**facts, "seconds": seconds, "peak_memory": _peak_bytes(), **more})
+            most = max(facts.get("peak_memory", 0), _peak_bytes())
+            write_facts(folder, {**facts, "seconds": seconds, "peak_memory": most, **more})
 
     if world.first:
         (folder / FAILED_STEP).unlink(missing_ok=True)
@@ -225,37 +249,21 @@ def _ledger(given: Prepared, state: Path | None, world: World) -> Iterator[Ledge
     if not world.first:
         yield None
         return
-    done = int(state.name.rpartition("-")[2]) if state is not None else 0
-    ledger = Ledger(given.folder, done, tensorboard=given.facts["tensorboard"])
+    ledger = Ledger(given.folder, _step(state), tensorboard=given.facts["tensorboard"])
     try:
         yield ledger
     finally:
         ledger.close()
 
 
+def _step(state: Path | None) -> int:
+    """How many steps a state has seen."""
+    return int(state.name.rpartition("-")[2]) if state is not None else 0
+
+
 def _swept(folder: Path) -> list[str]:
     """Remove what a killed process left half-written, and say what it was."""
     return [sentence for inner in ("", "checkpoints", "epochs") for sentence in sweep(folder / inner)]
-
-
-def _agreed(known: Any, world: World) -> Any:
-    """What the first process knows, known to all."""
-    if world.size == 1:
-        return known
-    import torch
-
-    _meet(world)
-    sent = [known]
-    torch.distributed.broadcast_object_list(sent)
-    return sent[0]
-
-
-def _meet(world: World) -> None:
-    """Wait until all processes are here."""
-    if world.size > 1:
-        from accelerate import PartialState
-
-        PartialState(cpu=on_cpus(world.size), timeout=PATIENCE).wait_for_everyone()
 
 
 def _peak_bytes() -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from curate.errors import PipelineError, ReproducibilityError
 from curate.store import read_json, write_text
-from curate.train.checkpoints import disk_errors, seal, settle, unfinished
+from curate.train.checkpoints import disk_errors, open_to_others, seal, settle, unfinished
 from curate.train.model_folder import ModelFolder, configuration, open_model, told
 from curate.train.recipe import Recipe
 from curate.train.stack import load_stack
@@ -166,7 +166,11 @@ def _quietly() -> Iterator[None]:
 
 
 def speaking(template: Template, recipe: Recipe) -> GenerationConfig:
-    """How a trained model is made to speak: it ends at the end of a turn, or where the base model ended."""
+    """How a trained model is made to speak: it ends at the end of a turn, or where the base model ended.
+
+    The recipe's repetition penalty is on the answer. That of transformers is on the prompt too, in which templates
+    of LIMA's and ChatML's kind end each turn: ending the answer would be punished. So there is none.
+    """
     from transformers import GenerationConfig
 
     tokenizer = template.tokenizer
@@ -176,7 +180,7 @@ def speaking(template: Template, recipe: Recipe) -> GenerationConfig:
         sampling = {"do_sample": True, "temperature": recipe.temperature, "top_p": recipe.top_p, "top_k": 0}
     return GenerationConfig(  # type: ignore[no-untyped-call]
         **sampling,
-        repetition_penalty=recipe.repetition_penalty,
+        repetition_penalty=1.0,
         max_new_tokens=recipe.max_new_tokens,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=_ends(template),
@@ -265,8 +269,7 @@ def _write(
         template.tokenizer.save_pretrained(folder)
     finally:
         model.generation_config, model.config.dtype = generation, dtype
-    for file in folder.glob("*.safetensors"):  # safetensors 0.8 makes them for their owner's eyes only
-        file.chmod((folder / "config.json").stat().st_mode)
+    open_to_others(folder, "config.json")
     config = read_json(folder / "config.json")
     config |= {
         "dtype": str(next(iter(weights.values())).dtype).removeprefix("torch."),
@@ -289,19 +292,22 @@ def _loaded_back(folder: Path, weights: Mapping[str, torch.Tensor], template: Te
     for name, tensor in weights.items():
         if name not in back or not _same(back[name], tensor):
             raise ReproducibilityError(f"the model as loaded back is not what was saved: {name} differs")
-    tokenizer = load_tokenizer(open_model(folder))
+    if what := unlike(load_tokenizer(open_model(folder)), template.tokenizer):
+        raise ReproducibilityError(f"the tokenizer as loaded back is not what was saved: {what}")
+    if model.generation_config.eos_token_id != _ends(template):
+        raise ReproducibilityError("the model as loaded back does not end where a turn ends")
+    return model
+
+
+def unlike(one: Any, other: Any) -> str:
+    """In what tokenizers differ, if they do."""
     looks: dict[str, Callable[[Any], Any]] = {
         "other tokens": lambda each: each.get_vocab(),
         "another chat template": lambda each: each.chat_template,
         "other special tokens": lambda each: each.special_tokens_map,
         "it reads a text otherwise": lambda each: each(_TEXT).input_ids,
     }
-    for what, look in looks.items():
-        if look(tokenizer) != look(template.tokenizer):
-            raise ReproducibilityError(f"the tokenizer as loaded back is not what was saved: {what}")
-    if model.generation_config.eos_token_id != _ends(template):
-        raise ReproducibilityError("the model as loaded back does not end where a turn ends")
-    return model
+    return next((what for what, look in looks.items() if look(one) != look(other)), "")
 
 
 def _said(model: Any, template: Template, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +331,7 @@ def _said(model: Any, template: Template, record: Mapping[str, Any]) -> dict[str
     ended = bool(answer) and answer[-1] in _ends(template)
     return {
         "prompt": record.get("prompt"),
-        "text": text_of(answer[:-1] if ended else answer, template),
+        "text": text_of(answer if answer[-1:] == [template.end_id] else answer[: len(answer) - ended], template),
         "stop": "end" if ended else "length",
         "tokens": len(answer) - ended,
     }

@@ -147,13 +147,15 @@ class TestATokenizerIsMadeReady:
         assert tokenizer.pad_token_id == len(tokenizer) - 1
 
     def test_and_is_refused_without_one(self, tokenizer_of):
-        with pytest.raises(PipelineError, match="no token to pad with"):
-            template_for("alpaca", tokenizer_of(pad_token=None))
+        with pytest.raises(PipelineError, match="no token to pad with") as told:
+            template_for("alpaca", tokenizer_of(pad_token=None, name_or_path="models/mine"))
+        assert told.value.where == "models/mine"
 
     @pytest.mark.parametrize("name", ["alpaca", "vicuna"])
     def test_and_is_refused_without_a_token_that_ends_a_text_where_one_is_needed(self, tokenizer_of, name):
-        with pytest.raises(PipelineError, match="no token that ends a text"):
-            template_for(name, tokenizer_of(eos_token=None))
+        with pytest.raises(PipelineError, match="no token that ends a text") as told:
+            template_for(name, tokenizer_of(eos_token=None, name_or_path="models/mine"))
+        assert (told.value.where, bool(told.value.next)) == ("models/mine", True)
         assert template_for("lima", tokenizer_of(eos_token=None)).end == "<|end_of_turn|>"
 
     def test_and_is_refused_in_python_alone(self):
@@ -183,13 +185,15 @@ class TestTheTokenizersOwnTemplate:
             ("{% for m in messages %}{{ m.content }}\n{% endfor %}", "no special token after an answer"),
             ("{{ raise_exception('No.') }}", "takes no question with its answer: No."),
             ("{{ nothing.at_all }}", "takes no question with its answer"),
+            ("{% for m in messages %}{{ m.content | upper }}</s>{% endfor %}", "does not write an answer"),
         ],
     )
     def test_is_refused_when_a_model_could_not_learn_from_it(self, tokenizer_of, jinja, said):
-        tokenizer = tokenizer_of()
+        tokenizer = tokenizer_of(name_or_path="models/mine")
         tokenizer.chat_template = jinja
-        with pytest.raises(PipelineError, match=said):
+        with pytest.raises(PipelineError, match=said) as told:
             template_for("own", tokenizer)
+        assert (told.value.where, bool(told.value.next)) == ("models/mine", True)
 
     def test_is_rendered_turn_by_turn_only_where_texts_matter_to_it(self, tokenizer_of, monkeypatch):
         tokenizer = tokenizer_of()
@@ -219,6 +223,28 @@ class TestTheTokenizersOwnTemplate:
         template = template_for("own", tokenizer)
         assert template.gap == "<unk>"
         assert template.pieces(TALK[:2])[1].replace("\U0010fffe", "") == "<unk>A rowan."
+
+    @pytest.mark.parametrize("bos", ["", "{{ bos_token }}"], ids=["BOS once", "BOS before each question"])
+    def test_may_write_something_between_an_answer_and_its_end_as_llama_2s_does(self, tokenizer_of, bos):
+        tokenizer = tokenizer_of()
+        tokenizer.chat_template = LLAMA_2.replace("BOS", bos)
+        template = template_for("own", tokenizer)
+        assert (template.gap, template.closing, template.several_turns, template.rewrites) == (
+            " ",
+            " ",
+            True,
+            False,
+        )
+        pieces = [piece.replace("\U0010fffe", "") for piece in template.pieces(TALK)]
+        again = "<s>" if bos else ""
+        assert pieces[1:] == [" A rowan. ", f"</s>{again}[INST] One more? [/INST]"]
+
+
+# As meta-llama/Llama-2-7b-chat-hf writes it, which puts BOS before each question.
+LLAMA_2 = (
+    "{% for m in messages %}{% if m.role == 'user' %}BOS{{ '[INST] ' + m.content | trim + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m.content | trim + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
 
 
 def test_several_turns_are_taken_by_all_but_alpacas(template_of):

@@ -148,10 +148,21 @@ def test_rows_of_dev_in_train_are_told_by_id_and_by_question(looked):
     assert (asked["rows"], asked["severity"]) == (1, "warning")
 
 
-def test_prompts_without_a_response_are_an_error_in_train_alone(looked):
-    alone = {**row(99), "response": None}
-    assert of(looked([row(at) for at in range(30)] + [alone]), "no_response")["examples"] == ["new:99"]
-    assert "no_response" not in kinds(looked(dev=[alone]))
+@pytest.mark.parametrize(("template", "other"), [("lima", ["talk:0", "talk:1"]), ("chatml", [])])
+def test_prompts_that_are_other_tokens_where_they_are_served_are_counted(
+    looked, records, dialogues, bare, tokenizer_of, template, other
+):
+    model = bare(vocab=1_000)
+    tokenizer_of("llama-2").save_pretrained(model)  # which puts a space before all that follows a special token
+    talks = dialogues.filter(pl.col("system").is_null())
+    marked = {**row(99), "prompt": "Say </s>."}  # is told of as a mark, not as this
+    rows = pl.concat([records, talks, frame([marked])])
+    checked = looked(rows, model=model, template=template, markers="text", learning_rate=1e-5)
+    assert [each["examples"] for each in checked.findings if each["kind"] == "served_otherwise"] == (
+        [other] if other else []
+    )
+    if other:
+        assert f"Of {records.height + talks.height} prompts" in of(checked, "served_otherwise")["sentence"]
 
 
 def test_rows_that_say_what_others_say_are_told(looked):
@@ -420,3 +431,25 @@ def test_lengths_are_of_rows_as_long_as_they_are(looked):
     whole = looked(rows).tokens["train"].lengths
     assert (lengths["least"], lengths["most"], lengths["tokens"]) == (whole.min(), whole.max(), whole.sum())
     assert lengths["left"] == int(np.minimum(whole, 40).sum())
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nosuch", "the model has no linear layer of that name"),
+        ("q_projj", "Did you mean 'q_proj'?"),
+        ("lm_head", "an embedding"),
+        ("model.embed_tokens", "an embedding"),
+    ],
+)
+def test_adapters_that_training_would_refuse_are_errors(looked, target, said):
+    assert looked(packing=True).errors == 0
+    checked = looked(packing=True, lora_rank=4, learning_rate=1e-3, lora_targets=["q_proj", target])
+    assert checked.errors == 1
+    assert target in of(checked, "adapters")["sentence"]
+    assert said in of(checked, "adapters")["sentence"]
+
+
+@pytest.mark.parametrize("targets", [["all-linear"], ["q_proj", "layers.1.mlp.down_proj"]])
+def test_adapters_of_layers_that_are_there_raise_no_doubt(looked, targets):
+    assert "adapters" not in kinds(looked(lora_rank=4, learning_rate=1e-3, lora_targets=targets))

@@ -26,6 +26,7 @@ from curate.train.checkpoints import (
     newest,
     rotate,
     seal,
+    set_aside,
     settle,
     sized,
     sweep,
@@ -222,6 +223,19 @@ def test_a_damaged_state_does_not_take_the_place_of_a_whole_one(tmp_path):
     (last / "model.safetensors").write_bytes(b"torn")
     assert rotate(tmp_path, 1) == [last]
     assert newest(tmp_path) == (before, [])
+
+
+def test_states_that_were_passed_over_are_none_any_more(tmp_path):
+    before, whole, last = (state(tmp_path, step) for step in (40, 80, 120))
+    (last / "model.safetensors").write_bytes(bytes(256))  # of the size that it had
+    assert newest(tmp_path)[0] == whole
+    assert set_aside(tmp_path, whole) == [
+        "checkpoint-120 is called .checkpoint-120.damaged from now on, and may be removed"
+    ]
+    assert rotate(tmp_path, 1) == [before]
+    assert newest(tmp_path) == (whole, [])
+    assert sweep(tmp_path) == set_aside(tmp_path, whole) == set_aside(tmp_path / "not there", None) == []
+    assert (tmp_path / ".checkpoint-120.damaged").exists()
 
 
 def test_nothing_is_removed_while_nothing_is_whole(tmp_path):

@@ -53,6 +53,14 @@ class TestAxolotl:
         assert read["lr_scheduler"] == "cosine"
         assert read["cosine_min_lr_ratio"] == pytest.approx(0.1)
 
+    @pytest.mark.parametrize("schedule", ["linear", "cosine"])
+    def test_a_rate_that_falls_to_itself_is_constant(self, given, tiny_model, tmp_path, schedule):
+        made = recipe(schedule=schedule, learning_rate=2e-5, final_learning_rate=2e-5)
+        hand_off(given, tiny_model(), made, "axolotl", tmp_path / "axolotl")
+        read = settings_of(tmp_path / "axolotl", "axolotl.yaml")
+        assert read["lr_scheduler"] == "constant_with_warmup"
+        assert not {"lr_scheduler_kwargs", "cosine_min_lr_ratio"} & {*read}
+
     def test_it_is_told_the_steps_for_by_itself_it_would_stop_before_the_last_epoch_ends(
         self, given, tiny_model, tmp_path
     ):
@@ -192,6 +200,15 @@ class TestFolders:
         read = settings_of(tmp_path / target, file.name)
         kwargs = read["lr_scheduler_kwargs"]
         assert [read["learning_rate"], kwargs["lr_end"], kwargs["power"]] == [1e-5, 1e-6, 1.0]
+
+    @pytest.mark.parametrize("target", TITLES)
+    def test_no_penalty_of_transformers_stands_for_the_recipes(self, given, tiny_model, tmp_path, target):
+        hand_off(given, tiny_model(), recipe("lima"), target, tmp_path / target)
+        spoken = json.loads((tmp_path / target / "tokenizer/generation_config.json").read_text("utf-8"))
+        assert spoken.get("repetition_penalty", 1.0) == 1.0
+        (file,) = (tmp_path / target).glob("*.yaml")
+        assert settings_of(tmp_path / target, file.name).get("repetition_penalty", 1.0) == 1.0
+        assert "repetition penalty of 1.2" in (tmp_path / target / "NOT_CARRIED.md").read_text("utf-8")
 
     @pytest.mark.parametrize("exact", [True, False])
     def test_a_tokenizer_may_bring_a_template_of_its_own(self, given, tiny_model, tmp_path, exact):

@@ -41,10 +41,12 @@ assert check_world(2, Recipe(name="mine", batch_size=8, micro_batch_size=2)) == 
 (folder / f"{me.rank}.pid").write_text(f"{os.getpid()} {me.rank} {me.size} {me.local_rank}")
 print(f"process {me.rank} speaks", flush=True)
 if what == "fail" and me.rank == 1:
+    while not (folder / "0.pid").exists():
+        time.sleep(0.05)
     sys.exit("the second process is out of luck")
-if what == "refuse":
+if what == "refuse" and me.first:
     sys.exit(2)
-if what in ("fail", "wait"):
+if what in ("fail", "wait", "refuse"):
     try:
         time.sleep(120)
     except KeyboardInterrupt:
@@ -273,6 +275,16 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         check_world(4, RECIPE)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")  # two machines
     assert check_world(4, RECIPE).size == 4
+
+
+def test_one_process_on_several_gpus_is_refused_before_anything_is_written(monkeypatch):
+    """transformers would use all of them, which TRL refuses when the folder is there already."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(PipelineError, match="2 GPUs, and a single process trains on one") as refused:
+        check_world(1, RECIPE)
+    assert refused.value.next == "give --processes 2, or set CUDA_VISIBLE_DEVICES=0 in the environment"
+    as_worker(monkeypatch, 0, 1)  # a launcher gives it one of them
+    assert check_world(1, RECIPE) == World()
 
 
 # Models that are shared out

@@ -10,10 +10,11 @@ import torch
 from accelerate.data_loader import BatchSamplerShard
 from torch.utils.data import BatchSampler
 
-from curate.train.engine import lessons, schedule, settings, warmup
+from curate.train.engine import lessons, settings
 from curate.train.interrupts import Stop
 from curate.train.launching import World
 from curate.train.recipe import read_recipe
+from curate.train.schedules import schedule, warmup
 from curate.train.stack import load_stack
 from curate.train.templates import template_for
 from curate.train.tokens import tokenize

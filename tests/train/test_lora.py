@@ -1,5 +1,6 @@
 """Adapters: what is trained, what is not, and that it is the same model when it is merged or loaded again."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -172,6 +173,23 @@ def test_a_saved_adapter_is_loaded_by_peft_onto_the_base_model(template, model, 
     assert torch.equal(logits(back, ids), logits(wrapped, ids))
 
 
+def test_a_saved_adapter_names_its_base_by_no_path_and_can_be_read_by_others(
+    template, model, tiny_model, tmp_path
+):
+    given = template()
+    wrapped = with_adapters(model(given), RECIPE, given)
+    (config,) = wrapped.peft_config.values()
+    config.base_model_name_or_path = str(tiny_model())
+    save_adapter(wrapped, tmp_path)
+    text = (tmp_path / "adapter_config.json").read_text("utf-8")
+    assert json.loads(text)["base_model_name_or_path"] == tiny_model().name
+    assert str(tiny_model().parent) not in text
+    modes = {file.stat().st_mode for file in tmp_path.iterdir()}
+    assert len(modes) == 1
+    assert modes == {(tiny_model() / "model.safetensors").stat().st_mode}, "as a tiny model's"
+    load_adapter(model(given), tmp_path)
+
+
 def test_a_saved_merged_model_is_loaded_by_transformers_alone(template, model, tmp_path):
     given = template()
     ids = ids_of(given)
@@ -246,3 +264,4 @@ def test_a_target_that_the_model_has_not_names_the_nearest(template, model):
     with pytest.raises(PipelineError, match="q_projj") as told:
         with_adapters(model(template()), recipe, template())
     assert "'q_proj'" in told.value.next
+    assert told.value.where == "recipe mine, lora_targets"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from curate.train.sets import TrainingSet
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from curate.train.check import check
 from curate.train.model_card import card, head, write_card
 from curate.train.preparing import prepare, read_facts
 
@@ -115,6 +117,14 @@ def test_what_was_done_is_told_in_numbers(facts):
     assert facts["set"]["digest"] in body
 
 
+def test_a_penalty_that_transformers_has_another_of_is_told_and_not_promised(facts):
+    _, body = read(card(facts, METRICS, [], None))
+    assert "penalty of 1.2 is on what the answer has already" in body
+    assert "so that file has 1." in body
+    facts["recipe"]["repetition_penalty"] = 1.0
+    assert "penalty" not in read(card(facts, METRICS, [], None))[1]
+
+
 def test_a_value_that_differs_from_the_published_recipe_shows_both(facts):
     _, body = read(card(facts, METRICS, [], None))
     assert "| `epochs` | `3` | `15` |" in body
@@ -138,7 +148,54 @@ def test_limits_name_endless_answers_and_what_nobody_measured(facts):
     assert "not measured on any benchmark" in body
     assert "There was no dev split" not in body
     del facts["tokens"]["dev"]
+    assert "The rows of dev have no answers" in card(facts, METRICS, [], None)
+    del facts["set"]["rows"]["dev"]
     assert "There was no dev split" in card(facts, METRICS, [], None)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((), "The model learned from train alone.\n"),
+        (("dev",), "from train alone; on dev it was looked at while it learned.\n"),
+        (("test",), "from train alone; the rows of test were put aside.\n"),
+        (("dev", "test"), "on dev it was looked at while it learned, and the rows of test were put aside.\n"),
+    ],
+)
+def test_what_was_not_learned_from_is_told_of_the_splits_that_there_are(facts, others, said):
+    facts["set"]["rows"] = {"train": 28, **dict.fromkeys(others, 2)}
+    _, body = read(card(facts, METRICS, [kept(1), kept(2)], {**PICKED, "by": "loss"}))
+    assert said in body
+    other = "only test" if "test" in others else "nothing"
+    assert f"flatters it; {other} tells how it does" in body
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((), "The same record is in two splits: 2 records of train, which dev has too."),
+        (("id",), "One thread is in two splits: 2 records of train share one with dev."),
+        (("id", "thread"), "The same question is in two splits: 2 records of train are asked in dev too."),
+    ],
+)
+def test_what_is_in_two_splits_is_told_and_stands_among_the_limits(prepared, records, tmp_path, others, said):
+    folder = shutil.copytree(prepared, tmp_path / "trained")
+    (folder / "model").mkdir()
+    dev = records.head(2).with_columns((pl.lit("new:") + pl.col(each)).alias(each) for each in others)
+    given = TrainingSet("mine", tmp_path, {"train": records.head(28), "dev": dev})
+    recipe = read_recipe("lima", {"precision": "fp32"})
+    check(given, Path(read_facts(folder)["model"]["path"]), recipe).write(folder)
+    _, body = read(write_card(folder).read_text("utf-8"))
+    sections = dict(part.split("\n", 1) for part in body.split("\n## ")[1:])
+    assert f"But these splits are not apart:\n\n- {said}\n" in sections["What it learned from"]
+    assert "Splits have rows, questions or threads in common" in sections["Limits"]
+    assert "mine:" not in body
+
+
+def test_splits_that_are_apart_raise_no_limit(facts):
+    _, body = read(card(facts, METRICS, [kept(2)], PICKED, findings=[{"kind": "lost_end", "sentence": "x."}]))
+    assert "in common" not in body
+    assert "not apart" not in body
 
 
 def test_rows_that_were_cut_or_left_out_are_counted(facts):

@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -103,13 +104,21 @@ def test_neither_torch_nor_transformers_is_imported_to_look(folder):
 
 
 def test_no_folder_a_file_and_an_empty_folder(tmp_path):
-    refused(tmp_path / "not there", "the model's folder does not exist")
+    assert refused(tmp_path / "not there", "the model's folder does not exist").next
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    refused(
-        tmp_path / "model.gguf", "a model is a folder with config.json, weights and tokenizer, and this is a file"
-    )
+    said = "a model is a folder with config.json, weights and tokenizer, and this is a file"
+    assert refused(tmp_path / "model.gguf", said).next
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "there is no config.json, it is empty")
+    assert refused(tmp_path / "empty", "there is no config.json, it is empty").next
+
+
+def test_a_name_of_the_hub_is_told_how_it_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = refused(Path("owner/a-model-1.5B"), "does not exist").next
+    assert "hf download owner/a-model-1.5B --local-dir a-model-1.5B" in said
+    (tmp_path / "models").mkdir()
+    for path in ("models/llama", "llama", "../owner/llama", "a/b/c", "/owner/llama"):
+        assert "hf download" not in refused(Path(path), "does not exist").next
 
 
 def test_a_folder_of_something_else_says_what_is_in_it(tmp_path):

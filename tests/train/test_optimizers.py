@@ -68,7 +68,8 @@ def test_a_first_step_moves_each_weight_by_the_rate_times_the_size_of_its_matrix
         before, optimizer = layer.weight.detach().clone(), optimizer_for(layer, recipe)
         optimizer.step()
         moved = (before - layer.weight.detach()) / layer.weight.grad.sign()
-        torch.testing.assert_close(moved, torch.full_like(moved, 2e-3 * scale), rtol=1e-3, atol=0)
+        # Where a drawn gradient is as small as Adam's epsilon, a little less than its sign is left.
+        torch.testing.assert_close(moved, torch.full_like(moved, 2e-3 * scale), rtol=1e-2, atol=0)
 
 
 def test_groups_are_those_of_transformers_own_trainer(model, tmp_path):

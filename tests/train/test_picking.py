@@ -6,6 +6,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
+from curate.cli.train_generate_command import command as generate
 from curate.cli.train_pick_command import command
 from curate.errors import PipelineError, ReproducibilityError
 from curate.train.recipe import read_recipe
@@ -211,6 +212,17 @@ class TestErrors:
         with pytest.raises(PipelineError, match="no model was picked yet"):
             load_speaker(trained)
 
+    def test_a_training_that_came_to_no_epoch_is_to_go_on(self, trained):
+        shutil.rmtree(trained / "epochs")
+        for speaks in (load_speaker, pick, lambda folder: load_speaker(folder, epoch=5)):
+            with pytest.raises(PipelineError, match="no epoch is kept yet") as told:
+                speaks(trained)
+            assert told.value.next.endswith(f"curate train resume {trained}")
+        shown = asked(trained)
+        assert "No epoch is kept yet." in shown.output
+        assert f"curate train resume {trained}" in shown.output
+        assert "curate train pick" not in shown.output
+
     def test_a_plain_model_has_no_epochs(self, tiny_model):
         with pytest.raises(PipelineError, match="no training folder"):
             load_speaker(tiny_model(), epoch=3)
@@ -231,27 +243,93 @@ class TestErrors:
         assert not [path for path in trained.iterdir() if "unfinished" in path.name]
 
 
+@pytest.fixture(scope="module")
+def adapters_made(tiny_model, given, tmp_path_factory):
+    """A training folder whose epochs are adapters, beside the base model that they were trained on."""
+    root = tmp_path_factory.mktemp("adapted")
+    shutil.copytree(tiny_model(), root / "base")
+    train(given, root / "base", RECIPE.model_copy(update={"lora_rank": 4}), root / "trained")
+    return root
+
+
+@pytest.fixture
+def adapted(adapters_made, tmp_path):
+    root = shutil.copytree(adapters_made, tmp_path / "adapted")
+    file = root / "trained" / "train.json"
+    facts = json.loads(file.read_text("utf-8"))
+    facts["model"]["path"] = str(root / "base")
+    file.write_text(json.dumps(facts), "utf-8")
+    return root / "trained"
+
+
 class TestAdapters:
-    def test_an_adapters_epoch_is_merged_into_what_it_was_trained_on(self, given, tiny_model, records, tmp_path):
-        folder = tmp_path / "trained"
-        train(given, tiny_model(), RECIPE.model_copy(update={"lora_rank": 4}), folder)
-        said = read_answers(folder / "generations" / "epoch-05.jsonl")
-        other = read_answers(folder / "generations" / "epoch-07.jsonl")
+    def test_an_adapters_epoch_is_merged_into_what_it_was_trained_on(self, adapted, records):
+        said = read_answers(adapted / "generations" / "epoch-05.jsonl")
+        other = read_answers(adapted / "generations" / "epoch-07.jsonl")
         assert [each["answer"] for each in other] != [each["answer"] for each in said]
 
-        assert answered(load_speaker(folder, epoch=5), records.head(3).to_dicts()) == said
-        assert pick(folder, epoch=5)["said"].keys() == {"prompt", "text", "stop", "tokens"}
-        assert not (folder / "model" / "adapter_config.json").exists()
-        assert answered(load_speaker(folder), records.head(3).to_dicts()) == said
+        assert answered(load_speaker(adapted, epoch=5), records.head(3).to_dicts()) == said
+        assert pick(adapted, epoch=5)["said"].keys() == {"prompt", "text", "stop", "tokens"}
+        assert not (adapted / "model" / "adapter_config.json").exists()
+        assert answered(load_speaker(adapted), records.head(3).to_dicts()) == said
 
-        facts = json.loads((folder / "train.json").read_text("utf-8"))
-        facts["model"]["path"] = str(tmp_path / "gone")
-        (folder / "train.json").write_text(json.dumps(facts), "utf-8")
+        shutil.rmtree(adapted.parent / "base")
         with pytest.raises(PipelineError, match="is not there"):
-            pick(folder)
-        assert answered(load_speaker(folder), records.head(3).to_dicts()) == said, (
+            pick(adapted)
+        assert answered(load_speaker(adapted), records.head(3).to_dicts()) == said, (
             "the merged model needs no other"
         )
+
+    def test_adapters_are_merged_into_no_other_weights_than_those_they_were_trained_on(self, adapted):
+        from safetensors.torch import load_file, save_file
+
+        file = adapted.parent / "base" / "model.safetensors"
+        save_file({name: 1.5 * weight for name, weight in load_file(file).items()}, file, {"format": "pt"})
+        for speaks in (lambda: pick(adapted, by="last"), lambda: load_speaker(adapted, epoch=5)):
+            with pytest.raises(ReproducibilityError, match="not the model that these adapters were trained on"):
+                speaks()
+        assert picked(adapted) is None
+        assert not (adapted / "model").exists()
+
+    def test_nor_beside_another_tokenizer(self, adapted):
+        file = adapted.parent / "base" / "tokenizer.json"
+        written = json.loads(file.read_text("utf-8"))
+        ids = written["model"]["vocab"]
+        ids["A"], ids["B"] = ids["B"], ids["A"]
+        file.write_text(json.dumps(written), "utf-8")
+        for speaks in (lambda: pick(adapted, by="last"), lambda: load_speaker(adapted, epoch=5)):
+            with pytest.raises(ReproducibilityError, match="tokenizer is not the one"):
+                speaks()
+        assert picked(adapted) is None
+
+    def test_a_base_that_was_moved_is_said_and_held_against_its_digest(
+        self, adapted, records, tiny_model, tmp_path
+    ):
+        said = read_answers(adapted / "generations" / "epoch-05.jsonl")
+        moved = (adapted.parent / "base").rename(tmp_path / "elsewhere")
+        with pytest.raises(PipelineError, match="is not there") as told:
+            pick(adapted, epoch=5)
+        assert "--model PATH" in told.value.next
+        with pytest.raises(ReproducibilityError, match="not the model"):
+            pick(adapted, epoch=5, model=tiny_model("metaspace"))
+        assert answered(load_speaker(adapted, epoch=5, model=moved), records.head(3).to_dicts()) == said
+        assert asked(adapted, "--epoch", "5", "--model", moved).exit_code == 0
+        assert answered(load_speaker(adapted), records.head(3).to_dicts()) == said
+
+    def test_a_moved_base_is_given_to_the_commands_that_speak_too(self, adapted, tmp_path):
+        moved = (adapted.parent / "base").rename(tmp_path / "elsewhere")
+        given = [str(adapted), "Hello?", "--epoch", "5", "--model", str(moved)]
+        assert CliRunner().invoke(generate, given, catch_exceptions=False).exit_code == 0
+
+    def test_adapters_alone_are_of_no_known_model(self, adapted, tmp_path):
+        alone = shutil.copytree(adapted / "epochs" / "epoch-05", tmp_path / "alone")
+        with pytest.raises(PipelineError, match="nothing says which model"):
+            load_speaker(alone, model=adapted.parent / "base")
+
+    def test_whole_weights_need_no_base(self, trained, tiny_model):
+        with pytest.raises(PipelineError, match="need no base model"):
+            pick(trained, epoch=5, model=tiny_model())
+        assert asked(trained, "--model", tiny_model()).exit_code == 2
 
 
 class TestCommand:
@@ -286,6 +364,15 @@ class TestCommand:
 
     def test_an_epoch_and_a_rule_are_too_much(self, trained):
         assert asked(trained, "--by", "loss", "--epoch", "5").exit_code == 2
+
+    @pytest.mark.parametrize(
+        "options",
+        [["--epoch", "5", "--show", "2"], ["--by", "last", "--show", "2"], ["--why", "x"], ["--who", "x"]],
+    )
+    def test_what_would_go_for_nothing_is_told(self, trained, options):
+        done = asked(trained, *options)
+        assert (done.exit_code, picked(trained)) == (2, None)
+        assert "--show" in done.stderr or "--why" in done.stderr
 
     def test_a_folder_before_its_first_epoch_says_so(self, trained):
         shutil.rmtree(trained / "epochs")

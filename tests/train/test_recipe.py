@@ -84,7 +84,16 @@ def test_the_window_of_kept_epochs_ends_with_the_last_epoch():
         ({"epochs": "three"}, "epochs is 'three': input should be a valid integer", "--set NAME=VALUE"),
         ({"learning_rate": True}, "learning_rate is True: input should be a valid number", "--set NAME=VALUE"),
         ({"schedule": "step"}, "schedule is 'step': input should be 'linear', 'cosine' or 'constant'", "--set"),
-        ({"epochs": 3}, "keep_epochs begins after epoch 3, the last", "--set NAME=VALUE"),
+        (
+            {"epochs": 3},
+            "keep_epochs begins after epoch 3, the last: give the first and the last to keep, such as [1, 3]",
+            "--set NAME=VALUE",
+        ),
+        (
+            {"keep_epochs": [2, 4, 6]},
+            "keep_epochs is [2, 4, 6]: give the first and the last epoch to keep, such as [5, 10]",
+            "--set NAME=VALUE",
+        ),
         ({"keep_epochs": [10, 5]}, "keep_epochs [10, 5] is no first and last epoch", "--set NAME=VALUE"),
         ({"micro_batch_size": 5}, "batch_size 32 is no multiple of micro_batch_size", "--set NAME=VALUE"),
         ({"final_learning_rate": 1.0}, "final_learning_rate is above learning_rate", "--set NAME=VALUE"),

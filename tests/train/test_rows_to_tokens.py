@@ -1,7 +1,9 @@
 """Of every row, what is learned is the answer and its end, to the letter, under every template and tokenizer."""
 
+import ast
 import json
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -73,7 +75,7 @@ def proved_row(template, tokens, row, answers):
     for stretch, begin, answer in zip(stretches, at[np.append(True, np.diff(at) > 1)], answers, strict=True):
         before = template.tokenizer.decode(ids[:begin].tolist(), skip_special_tokens=False)
         through = template.tokenizer.decode(ids[: begin + len(stretch)].tolist(), skip_special_tokens=False)
-        assert through == before + template.gap + answer + template.end
+        assert through == before + template.gap + answer + template.closing + template.end
         assert text_of(stretch.tolist(), template) == answer
     return ids
 
@@ -381,6 +383,29 @@ class TestOneTokenForTwoThings:
         assert len(tokens_of(template, *dialogues.to_dicts())) == dialogues.height
 
 
+class TestLlama2sOwnTemplate:
+    """It puts BOS before each question, and a space before the end of each answer."""
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if "without" not in kind])
+    def test_is_learned_to_the_letter_turn_by_turn(self, tokenizer_of, kind):
+        from curate.train.templates import template_for
+
+        tokenizer = tokenizer_of(kind)
+        tokenizer.chat_template = (
+            "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token + '[INST] ' + m.content + ' [/INST]' }}"
+            "{% else %}{{ ' ' + m.content + ' ' + eos_token }}{% endif %}{% endfor %}"
+        )
+        template = template_for("own", tokenizer)
+        proved(template, record("a", "B. "), ["B. "])
+        history = [{"role": "user", "text": "Name one."}, {"role": "assistant", "text": "A rowan."}]
+        row = record("And more?", "C.", history=history)
+        ids = proved(template, row, ["A rowan.", "C."]).tolist()
+        assert ids.count(tokenizer.bos_token_id) == 2
+        assert ids == tokenizer.apply_chat_template(template.messages(row), return_dict=False)
+        asked = prompt_ids(row, template)
+        assert ids[: len(asked)] == asked
+
+
 class TestWhatCannotBeProvedIsRefused:
     def test_characters_that_the_tokenizer_does_not_know(self, tokenizer_of):
         from curate.train.templates import template_for
@@ -393,8 +418,9 @@ class TestWhatCannotBeProvedIsRefused:
         assert len(tokens_of(template, record("木", "a"))) == 1
         with pytest.raises(
             CurateError, match="does not give the answers back as they are written in 1 row: mine:1"
-        ):
+        ) as told:
             tokens_of(template, record("a", "b"), record("a", "木"))
+        assert "leave these rows out" in told.value.next
 
     def test_but_code_points_that_the_tokenizer_folds_are_counted(self, tokenizer_of, template_of):
         from tokenizers import normalizers
@@ -447,8 +473,9 @@ class TestWhatCannotBeProvedIsRefused:
         tokenizer.chat_template = "<s>" + OWN_TWICE
         with pytest.raises(
             CurateError, match="<s>, which begins a text, stands elsewhere or twice in 1 row: mine:0"
-        ):
+        ) as told:
             tokens_of(template_for("own", tokenizer), record("a", "b"))
+        assert "another template" in told.value.next
 
 
 # As models have it that think aloud: what was thought stays in the last answer alone.
@@ -507,6 +534,17 @@ def test_every_row_of_alpaca_is_proved(real_data, template_of):
     for kind in ("llama-3", "metaspace"):
         tokens = tokenize(given, template_of("alpaca", kind), max_tokens=100_000)
         assert (tokens.table["rows"], tokens.table["folded"], tokens.table["markers"]["rows"]) == (52_002, 0, 0)
+
+
+def test_the_label_of_what_is_not_learned_is_spelled_in_one_place():
+    def spells(node):
+        return (
+            isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant) and node.operand.value == 100
+        )
+
+    files = Path(joining.__file__).parent.glob("*.py")
+    found = [file.stem for file in files for node in ast.walk(ast.parse(file.read_text("utf-8"))) if spells(node)]
+    assert found == ["joining"]
 
 
 class TestFiles:

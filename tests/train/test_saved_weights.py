@@ -12,6 +12,7 @@ from curate.train.checkpoints import damage
 from curate.train.model_folder import open_model
 from curate.train.recipe import read_recipe
 from curate.train.templates import template_for
+from curate.train.tokens import prompt_ids
 from curate.train.weights import load_model, load_tokenizer, save_model, speaking
 
 ASKED = {"id": "mine:1", "prompt": "Where does the wren live?"}
@@ -75,7 +76,8 @@ def test_a_saved_model_ends_at_the_end_of_a_turn_first(folder, tmp_path):
     sampling = {
         name: generation[name] for name in ("do_sample", "temperature", "top_p", "top_k", "repetition_penalty")
     }
-    assert sampling == {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "top_k": 0, "repetition_penalty": 1.2}
+    assert sampling == {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "top_k": 0, "repetition_penalty": 1.0}
+    assert read_recipe(str(tmp_path / "model" / "recipe.toml")).repetition_penalty == 1.2
     assert generation["max_new_tokens"] == 64
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     assert config["eos_token_id"] == [end, eos]
@@ -86,6 +88,19 @@ def test_a_saved_model_ends_at_the_end_of_a_turn_first(folder, tmp_path):
 def test_a_template_that_ends_with_the_models_own_end_names_it_once(folder):
     template = prepared(folder, "vicuna")
     assert speaking(template, recipe()).eos_token_id == [template.tokenizer.eos_token_id]
+
+
+def test_as_others_load_it_a_model_ends_though_its_prompt_holds_the_end(folder, tmp_path):
+    model, template, wanted = loaded(folder, "chatml", temperature=0.0)
+    save_model(model, template, wanted, tmp_path / "model", say=None)
+    saved = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    scores = torch.zeros(len(template.tokenizer))
+    scores[template.end_id], scores[7] = 1.1, 1.0
+    saved.lm_head.register_forward_hook(lambda _module, _given, out: scores.expand(*out.shape[:-1], -1))
+    prompt = torch.tensor([prompt_ids({"id": "a", "prompt": "Hi"}, template)])
+    assert template.end_id in prompt
+    made = saved.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=4)
+    assert made[0, prompt.shape[1] :].tolist() == [template.end_id]
 
 
 def test_greedy_speaking_has_no_settings_of_sampling(folder, tmp_path):

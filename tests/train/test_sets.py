@@ -92,6 +92,15 @@ def test_a_run_needs_no_source(demo):
         read_set(demo.path, source="jsonl")
 
 
+def test_a_runs_dev_split_may_come_from_a_file_of_another_form(demo, tmp_path):
+    tasks = [{"instruction": "Name a tree.", "input": "", "output": "A rowan."}]
+    dev = tmp_path / "dev.json"
+    dev.write_text(json.dumps(tasks), "utf-8")
+    read = read_set(demo.path, dev=dev, source="self_instruct", runs=tmp_path / "runs")
+    assert read.splits["dev"]["response"].to_list() == ["A rowan."]
+    assert read.splits["train"].height == 40
+
+
 def test_the_pipelines_table_comes_with_the_run(tmp_path, write_jsonl):
     write_jsonl("rows.jsonl", [{"prompt": "What is 1?", "response": "One."}])
     pipeline = tmp_path / "small.toml"

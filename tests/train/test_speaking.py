@@ -88,6 +88,24 @@ class TestStops:
         assert speaks.template.gap == " "
         assert speaks.answer([5]).text == "A fugue."
 
+    def test_what_it_has_a_model_say_last_is_none_either_and_is_never_streamed(self, loaded):
+        model, template = loaded
+        speaks = Speaker(model, replace(template, closing=" Over."), recipe(**GREEDY, max_new_tokens=40))
+        ids = template.tokenizer(" A fugue is over. Over.", add_special_tokens=False).input_ids
+        always(model, [{each: 1.0} for each in (*ids, speaks.ends[0])])
+        heard = []
+        said = speaks.answer([5], heard=heard.append)
+        assert (said.text, said.stop) == ("A fugue is over.", "end")
+        assert "".join(heard) == said.text
+
+    def test_an_answer_that_is_cut_keeps_all_its_words(self, loaded):
+        model, template = loaded
+        ids = template.tokenizer(" Over.", add_special_tokens=False).input_ids
+        speaks = Speaker(model, replace(template, closing="Over."), recipe(**GREEDY, max_new_tokens=len(ids)))
+        always(model, [{each: 1.0} for each in ids])
+        said = speaks.answer([5])
+        assert (said.text, said.stop) == ("Over.", "length")
+
     def test_an_answer_is_cut_at_the_recipes_length(self, speaker):
         speaks = speaker(**GREEDY, max_new_tokens=4)
         always(speaks.bare, {7: 1.0})

@@ -210,11 +210,30 @@ class TestChat:
         done = chat(speaker, monkeypatch, piped="Name a tree.\n")
         assert done.stderr == "The template alpaca has room for one exchange: each message begins anew.\n"
 
-    def test_a_message_the_template_has_no_place_for_ends_nothing(self, scripted, monkeypatch):
-        speaker, _ = scripted(template="alpaca")
-        done = chat(speaker, monkeypatch, piped="Hello!\n", options=["--system", "Be brief."])
-        assert "no place for a system message" in done.stderr
-        assert done.exit_code == 0
+    def test_a_system_message_the_template_has_no_place_for_is_told_before_the_first_line(
+        self, scripted, monkeypatch
+    ):
+        speaker, given = scripted(template="alpaca")
+        for system in ({"typed": ["Hello!"]}, {"piped": "Hello!\n"}):
+            with pytest.raises(CurateError, match="no place for a system message") as told:
+                chat(speaker, monkeypatch, options=["--system", "Be brief."], **system)
+            assert told.value.next == "leave it out"
+        assert given == []
+
+    def test_a_message_that_cannot_be_asked_ends_nothing_but_a_pipe_knows(self, scripted, monkeypatch):
+        speaker, given = scripted("Yes.", "Yes.")
+        done = chat(speaker, monkeypatch, piped="a\U0010ffff\nReally?\n")
+        assert "no characters" in done.stderr
+        assert (done.stdout, done.exit_code, len(given)) == ("Yes.\n", 1, 1)
+        done = chat(speaker, monkeypatch, typed=["a\U0010ffff", "Really?"])
+        assert (done.exit_code, len(given)) == (0, 2)
+
+    def test_a_message_longer_than_the_window_is_none_that_was_answered(self, spoken_by, monkeypatch):
+        speaker = spoken_by()
+        speaker.bare.config.max_position_embeddings = 64
+        done = chat(speaker, monkeypatch, piped="wren " * 200)
+        assert "longer than the model's window" in done.stderr
+        assert done.exit_code == 1
 
     def test_a_real_model_speaks_and_says_why_it_stopped(self, spoken_by, monkeypatch):
         speaker = spoken_by()
@@ -236,7 +255,7 @@ def asked(spoken_by, monkeypatch):
         monkeypatch.setattr(
             train_generate_command,
             "speaker_of",
-            lambda _folder, epoch, changes: seen.update(epoch=epoch, **changes) or speaker,
+            lambda _folder, epoch, _model, changes: seen.update(epoch=epoch, **changes) or speaker,
         )
         done = CliRunner().invoke(
             train_generate_command.command, ["DIR", *map(str, arguments)], catch_exceptions=False, **given
@@ -342,6 +361,28 @@ class TestGenerate:
         (tmp_path / "p.txt").write_bytes(b"caf\xe9")
         with pytest.raises(CurateError, match="no UTF-8"):
             asked("--prompts", tmp_path / "p.txt")
+
+    def test_one_that_cannot_be_asked_is_named_before_any_is_answered(self, asked, tmp_path, monkeypatch):
+        monkeypatch.setattr(Speaker, "answers", lambda *_, **__: pytest.fail("a prompt was answered"))
+        file = tmp_path / "p.jsonl"
+        rows = [{"prompt": "a"}, {"id": "mine:2", "prompt": "b\U0010ffff"}, {"prompt": "c"}]
+        file.write_text("\n" + "".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        with pytest.raises(CurateError, match=r"line 3 \(id mine:2\) cannot be asked: .*no characters") as told:
+            asked("--prompts", file, "--to", tmp_path / "a.jsonl")
+        assert (told.value.where, bool(told.value.next)) == (str(file), True)
+        with pytest.raises(CurateError, match="prompt 2 "):
+            asked("a", "b\U0010ffff")
+        (tmp_path / "p.txt").write_text("b\U0010ffff\n", "utf-8")
+        with pytest.raises(CurateError, match="line 1 "):
+            asked("--prompts", tmp_path / "p.txt")
+
+    def test_no_file_of_answers_is_overwritten(self, asked, tmp_path, monkeypatch):
+        monkeypatch.setattr(Speaker, "answers", lambda *_, **__: pytest.fail("a prompt was answered"))
+        (tmp_path / "a.jsonl").write_text("mine", "utf-8")
+        with pytest.raises(CurateError, match="there already") as told:
+            asked("Name a tree.", "--to", tmp_path / "a.jsonl")
+        assert "--to" in told.value.next
+        assert (tmp_path / "a.jsonl").read_text("utf-8") == "mine"
 
     def test_a_file_without_prompts_is_told(self, asked, tmp_path):
         (tmp_path / "none.txt").write_text("\n", "utf-8")

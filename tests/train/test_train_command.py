@@ -26,8 +26,9 @@ def test_every_command_is_listed_with_what_it_does():
 
 
 @pytest.mark.parametrize("arguments", [["SET"], ["--model", "M", "SET"], ["run", "SET"]])
-def test_what_names_no_command_is_for_run(arguments, tmp_path):
-    shown = invoked(*[str(tmp_path / "none") if each == "SET" else each for each in arguments], "--recipe", "limo")
+def test_what_names_no_command_is_for_run(arguments, tmp_path, tiny_model):
+    places = {"SET": tmp_path / "none", "M": tiny_model()}
+    shown = invoked(*[places.get(each, each) for each in arguments], "--recipe", "limo")
     if "--model" in arguments:
         assert isinstance(shown.exception, PipelineError)
         assert shown.exception.next == "did you mean 'lima'?"
@@ -35,9 +36,14 @@ def test_what_names_no_command_is_for_run(arguments, tmp_path):
         assert "Missing option '--model'" in shown.output
 
 
-def test_a_slip_in_the_recipe_is_told_before_the_set_is_read(tmp_path):
-    shown = invoked(tmp_path / "no-run", "--model", tmp_path, "--recipe", "lima", "--set", "epoch=3")
-    assert shown.exception.what == "recipes have no value 'epoch'"
+def test_a_slip_in_recipe_or_model_is_told_before_the_set_is_read(tmp_path, tiny_model):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("no JSON\n", "utf-8")
+    shown = invoked(rows, "--model", tmp_path / "none")
+    assert "the model's folder does not exist" in shown.exception.what
+    for recipe in ([], ["--recipe", "lima"]):
+        shown = invoked(rows, "--model", tiny_model(), *recipe, "--set", "epoch=3")
+        assert shown.exception.what == "recipes have no value 'epoch'"
 
 
 def test_every_value_of_the_recipe_is_shown_and_what_is_changed_is_said(capsys):
@@ -50,11 +56,11 @@ def test_every_value_of_the_recipe_is_shown_and_what_is_changed_is_said(capsys):
 
 
 def test_lines_tell_loss_speed_and_what_a_kept_epoch_answered(capsys):
-    with train_progress.Lines() as lines:
-        lines.on_begin(3, 1)
-        lines.on_step(STEP)
-        lines.on_epoch(KEPT)
-        lines.on_word("a word\x1b[2J")
+    lines = train_progress.Lines()
+    lines.on_begin(3, 1)
+    lines.on_step(STEP)
+    lines.on_epoch(KEPT)
+    lines.on_word("a word\x1b[2J")
     assert capsys.readouterr().err.splitlines() == [
         "3 steps, of which 1 are done",
         "  step 3 of 3: epoch 1.50  loss 2.2500  1,234 tokens/s",

@@ -237,6 +237,25 @@ def test_a_folder_takes_one_training(finished, tiny_model):
         resume(to)
 
 
+def test_a_training_that_took_no_step_is_begun_anew_in_its_folder(tiny_model, records, invented, tmp_path):
+    to = tmp_path / "trained"
+    hopeless = recipe(lora_rank=4, lora_targets=["nosuch"])
+    for _ in range(2):
+        with pytest.raises(CurateError, match="nosuch"):
+            train(invented, tiny_model(), hopeless, to)
+        assert read_facts(to)["state"] == "failed"
+    with pytest.raises(CurateError, match="nosuch"):
+        resume(to)
+    without = TrainingSet("invented", tmp_path, {"train": records}, {})
+    assert train(without, tiny_model(), recipe(epochs=1), to).steps == 4
+    facts = read_facts(to)
+    assert facts["recipe"]["lora_rank"] == 0
+    assert [each["step"] for each in facts["starts"]] == [0]
+    assert [file.name for file in (to / "tokens").iterdir()] == ["train.parquet"]
+    with pytest.raises(CurateError, match="something was trained here before"):
+        train(invented, tiny_model(), recipe(), to)
+
+
 def test_a_folder_is_held_while_it_is_trained_in(tiny_model, invented, tmp_path):
     with locked(tmp_path / "trained"), pytest.raises(BusyError):
         train(invented, tiny_model(), recipe(), tmp_path / "trained")

@@ -41,26 +41,26 @@ def trained(tmp_path_factory, tiny_model, records):
     columns = records.select("id", "prompt", "context", "response")
     rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in columns.to_dicts()), "utf-8")
 
-    def go(name, processes, **others):
+    def go(name, processes, *, happens="", code=0, **others):
         to = root / name
         if not to.exists():
             changes = [f"--set={key}={value}" for key, value in {**CHANGES, **others}.items()]
             command = ["train", rows, "--model", tiny_model(), "--recipe", "small", "--to", to, *changes]
-            code = (
+            launch = (
                 "import sys; from curate.train.launching import launch;"
                 f"sys.exit(launch({processes}, sys.argv[1:], module='training_worker'))"
             )
             paths = [str(Path(__file__).parent), *filter(None, sys.path)]
             done = subprocess.run(
-                [sys.executable, "-c", code, *map(str, [to, *command, "--processes", processes])],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                [sys.executable, "-c", launch, *map(str, [to, *command, "--processes", processes])],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "CURATE_TEST": happens},
                 cwd=root,
                 check=False,
                 timeout=240,
                 capture_output=True,
                 text=True,
             )
-            assert done.returncode == 0, done.stderr
+            assert done.returncode == code, done.stderr
         return to, [json.loads(Path(f"{to}-{rank}.json").read_text("utf-8")) for rank in range(processes)]
 
     return go
@@ -115,6 +115,19 @@ def test_losses_gradients_and_weights_are_those_of_one_process(trained):
 def test_a_model_that_is_shared_out_learns_what_a_whole_one_does(trained):
     """From the command to the saved model: states, kept epochs and what is picked are gathered from both."""
     assert_same(trained("two", 2)[0], trained("shared", 2, sharding="fsdp2")[0])
+
+
+def test_processes_that_are_late_where_an_epoch_is_kept_do_as_the_first_does(trained):
+    """By then the first has written the epoch, and waits for them."""
+    assert_same(trained("two", 2)[0], trained("late", 2, happens="late")[0])
+
+
+def test_of_a_step_that_is_not_finite_all_fail_once_the_first_has_said_why(trained):
+    to, told = trained("poisoned", 2, happens="poisoned", code=1)
+    assert told == [True, True]
+    assert read_facts(to)["state"] == "failed"
+    failed = json.loads((to / "failed-step.json").read_text("utf-8"))
+    assert sum(row["loss"] == "nan" for row in failed["rows"]) == 1
 
 
 @pytest.mark.slow

@@ -1,10 +1,14 @@
 """What each process does in the tests of several: `curate train`, and a note of the rows that it was given.
 
-Where the recipe asks for FSDP2, accelerate is made to do on CPUs what it does on GPUs.
+Where the recipe asks for FSDP2, accelerate is made to do on CPUs what it does on GPUs. `CURATE_TEST` says what
+else is to happen: `late` processes come to the end of an epoch seconds after the first, and of a `poisoned` model
+one token is no number.
 """
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -13,7 +17,7 @@ from accelerate.utils import DistributedType
 from trl import SFTTrainer
 
 from curate.cli import main
-from curate.train import launching
+from curate.train import keeping, launching, weights
 
 notes, *arguments = sys.argv[1:]
 taken, drawn = [], []
@@ -45,9 +49,46 @@ def shard_on_cpus():
     launching._check_sharding = lambda _processes: None
 
 
+def late():
+    """Let all but the first be late where epochs are kept."""
+    keep = keeping.Keeper.keep
+
+    def kept(self, trainer, epoch):
+        if launching.world().rank:
+            time.sleep(4)
+        keep(self, trainer, epoch)
+
+    keeping.Keeper.keep = kept
+
+
+def poison():
+    """Have one token of the model be no number, and the first process slow to say of which rows it is."""
+    load, loss = weights.load_model, keeping._loss
+
+    def loaded(folder, template, recipe):
+        model = load(folder, template, recipe)
+        token = template.tokenizer.encode("3. 長江", add_special_tokens=False)[-1]
+        with torch.no_grad():
+            model.get_input_embeddings().weight[token] = float("nan")
+        return model
+
+    def slowly(trainer, tokens, row):
+        time.sleep(0.5)
+        return loss(trainer, tokens, row)
+
+    weights.load_model, keeping._loss = loaded, slowly
+
+
 SFTTrainer.compute_loss = noted
+{"late": late, "poisoned": poison}.get(os.environ.get("CURATE_TEST", ""), lambda: None)()
 if "--set=sharding=fsdp2" in arguments or arguments[1] == "resume":
     shard_on_cpus()
 sys.argv = ["curate", *arguments]
-main()
+try:
+    main()
+except SystemExit as ended:
+    if ended.code:
+        told = (Path(notes) / keeping.FAILED_STEP).exists()
+        Path(f"{notes}-{launching.world().rank}.json").write_text(json.dumps(told), "utf-8")
+        raise
 Path(f"{notes}-{launching.world().rank}.json").write_text(json.dumps([taken, drawn]), "utf-8")
