@@ -37,12 +37,12 @@ import numpy as np
 import polars as pl
 
 from curate.record import records
-from curate.train.joining import UNLEARNED
-from curate.train.packing import packs
+from curate.train.rows.joining import UNLEARNED
+from curate.train.rows.packing import packs
+from curate.train.rows.templates import Template, template_for
+from curate.train.rows.tokens import Tokens, tokenize
 from curate.train.stack import load_stack
-from curate.train.templates import Template, template_for
 from curate.train.tiny import make
-from curate.train.tokens import Tokens, tokenize
 
 RESULTS = Path(__file__).parent / "results" / "rows_to_tokens.json"
 VOCABULARY = 32_000

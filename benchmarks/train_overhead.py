@@ -48,7 +48,7 @@ def processor() -> str:
 
 
 def tokens(rows: int, words: int) -> Any:
-    from curate.train.tokens import Tokens
+    from curate.train.rows.tokens import Tokens
 
     ids = np.random.default_rng(13).integers(10, words, (rows, LENGTH)).astype(np.int32)
     labels = ids.copy()
@@ -61,12 +61,12 @@ def run(contender: str, model: Path, rows: int, epochs: int) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTTrainer
 
-    from curate.train.callbacks import Ledger, Watch
-    from curate.train.engine import lessons, settings
-    from curate.train.interrupts import Stop
-    from curate.train.launching import World
     from curate.train.recipe import read_recipe
     from curate.train.stack import load_stack
+    from curate.train.steps.callbacks import Ledger, Watch
+    from curate.train.steps.engine import lessons, settings
+    from curate.train.steps.interrupts import Stop
+    from curate.train.steps.launching import World
 
     load_stack()
     recipe = read_recipe("small", {"epochs": epochs, "batch_size": 32, "micro_batch_size": 8, "max_tokens": 512})
@@ -83,7 +83,7 @@ def run(contender: str, model: Path, rows: int, epochs: int) -> dict[str, Any]:
             given["args"].logging_steps = 10
             trainer = SFTTrainer(train_dataset=taught.dataset.select(range(rows)), **given)
         else:
-            from curate.train._trainer import OurTrainer, Steps
+            from curate.train.steps._trainer import OurTrainer, Steps
 
             trainer = OurTrainer(
                 recipe=recipe,

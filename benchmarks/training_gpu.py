@@ -218,7 +218,7 @@ def trl(folder: Path, number: int, sizes: dict[str, int], options: dict[str, Any
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from curate.train.tokens import read_tokens
+    from curate.train.rows.tokens import read_tokens
 
     values = recipe(sizes, options)
     tokens = read_tokens(folder / f"ours-{number}" / "tokens" / "train.parquet")

@@ -16,7 +16,7 @@ from curate.cli.train_generate_command import sampled, speaker_of
 from curate.errors import CurateError
 
 if TYPE_CHECKING:
-    from curate.train.talking import Conversation
+    from curate.train.speech.talking import Conversation
 
 _COMMAND: Final = re.compile(r"/[a-z]+")
 _COMMANDS: Final = {"/new": "forget what was said", "/exit": "end (as Ctrl-D does)"}
@@ -34,7 +34,7 @@ def command(
     /new begins anew, /exit or Ctrl-D ends, and Ctrl-C stops an answer. Lines from a pipe are messages of one
     conversation, whose answers alone are written; it ends with 1 if one could not be answered.
     """
-    from curate.train.talking import Conversation
+    from curate.train.speech.talking import Conversation
 
     if _typing():
         _tell("Loading …")

@@ -19,7 +19,7 @@ from curate.cli.shown import visible
 from curate.cli.train_options import PROCESSES, asked, trains
 
 if TYPE_CHECKING:
-    from curate.train.check import Checked
+    from curate.train.checks.check import Checked
 
 _HEAD, _TAIL = 240, 120  # characters of a stretch of a row that are shown, unless the row was asked for
 _STYLES: Final = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -54,7 +54,7 @@ def command(
     rows it is about and what to do. Ends with 1 where training would stop.
     """
     from curate.cli.train_run_command import show_recipe
-    from curate.train.check import check
+    from curate.train.checks.check import check
 
     with progress(quiet=as_json) as watch:
         chosen, recipe = asked(subject, model=model, watch=watch, **given)
@@ -92,7 +92,7 @@ def _facts(facts: Mapping[str, Any], console: Console) -> None:
 def _said(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The facts of a training run, each with its name."""
     from curate.report.words import percent
-    from curate.train.doubts import rate
+    from curate.train.checks.doubts import rate
 
     model, recipe, steps, padding = (facts[name] for name in ("model", "recipe", "steps", "padding"))
     how = f"LoRA of rank {recipe['lora_rank']}" if recipe["lora_rank"] else "all weights are trained"

@@ -33,7 +33,7 @@ def command(
     model: Path, targets: tuple[str, ...], *, editable: bool, into: Path | None, processes: int, **subject: Any
 ) -> None:
     """Write RUN or FILE for another trainer: rows, its configuration, and what it cannot do of the recipe."""
-    from curate.train.handoff import hand_offs, target_named
+    from curate.train.targets.handoff import hand_offs, target_named
 
     named = dict.fromkeys(map(target_named, targets))
     given, recipe = asked(model=model, **subject)

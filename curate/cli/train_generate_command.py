@@ -15,7 +15,7 @@ from curate.errors import CurateError, SourceError
 from curate.keys import digest
 
 if TYPE_CHECKING:
-    from curate.train.speaking import Speaker
+    from curate.train.speech.speaking import Speaker
 
 _SAMPLING: Final = (
     click.option(
@@ -49,7 +49,7 @@ def sampled(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def speaker_of(folder: Path, epoch: int | None, model: Path | None, changes: dict[str, Any]) -> Speaker:
     """The model of a folder, with the values that were given in place of the recipe's."""
-    from curate.train.speaking import load_speaker
+    from curate.train.speech.speaking import load_speaker
 
     given = {name: value for name, value in changes.items() if value is not None}
     return load_speaker(folder, epoch=epoch, changes=given, model=model)
@@ -84,7 +84,7 @@ def command(
     """
     from curate.cli.progress import progress
     from curate.cli.spoken import speak, why_stopped
-    from curate.train.speaking import answered, write_lines
+    from curate.train.speech.speaking import answered, write_lines
 
     if to is not None and to.exists():
         raise CurateError("the file is there already", where=str(to), next="move it, or give another `--to`")
@@ -143,7 +143,7 @@ def _tried(asks: Iterable[_Asked], speaker: Speaker) -> list[int]:
 
     Raises `SourceError` that names the first that is none, before anything is answered.
     """
-    from curate.train.tokens import prompt_ids
+    from curate.train.rows.tokens import prompt_ids
 
     ids: list[int] = []
     for each in asks:
@@ -197,7 +197,7 @@ def _understood(row: Any) -> dict[str, Any]:
 
     Raises `CurateError` for what is no question.
     """
-    from curate.train.speaking import record_of
+    from curate.train.speech.speaking import record_of
 
     if not isinstance(row, dict):
         raise CurateError("it is no object")

@@ -36,8 +36,8 @@ def command(
     Epochs of LIMA's recipe were chosen by hand, on answers to the prompts of the dev set, since the loss on such
     rows rises while answers get better. Another choice may be made at any time.
     """
-    from curate.train.picking import epochs, pick, picked
-    from curate.train.report import write_report
+    from curate.train.report.page import write_report
+    from curate.train.speech.picking import epochs, pick, picked
 
     if epoch is not None and by is not None:
         raise click.UsageError("give --epoch or --by, not both")
@@ -102,7 +102,7 @@ def _print(table: pl.DataFrame, before: dict[str, Any] | None, console: Console)
 def _answers(folder: Path, table: pl.DataFrame, count: int, console: Console) -> None:
     """What each epoch answers, prompt by prompt."""
     from curate.cli.spoken import spoken
-    from curate.train.picking import read_answers
+    from curate.train.speech.picking import read_answers
 
     files = {row["epoch"]: row["file"] for row in table.to_dicts() if row["file"]}
     said = {epoch: {each["id"]: each for each in read_answers(folder / file)} for epoch, file in files.items()}

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from curate.cli.shown import visible
-from curate.train.callbacks import Watch
+from curate.train.steps.callbacks import Watch
 
 _LINE_EVERY: Final = 10.0  # seconds between two lines where there is no terminal
 

@@ -21,7 +21,7 @@ def command(folder: Path, model: Path | None, quiet: bool) -> None:
 
     It takes as many processes as it began with.
     """
-    from curate.train import launching
+    from curate.train.steps import launching
     from curate.train.training import read_facts, resume
 
     processes = read_facts(folder)["processes"]

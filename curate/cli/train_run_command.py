@@ -43,7 +43,7 @@ def command(
     step, whole states to go on from, the epochs that were kept, and the model that was picked. Stopped or killed,
     it goes on with `curate train resume`.
     """
-    from curate.train import launching
+    from curate.train.steps import launching
 
     if processes > 1 and not launching.launched():
         sys.exit(launching.launch(processes, sys.argv[1:]))
@@ -69,7 +69,7 @@ def _check(given: TrainingSet, model: Path, recipe: Recipe, to: Path, *, process
 
     Raises `PipelineError` when something was found that training would stop at.
     """
-    from curate.train.check import check
+    from curate.train.checks.check import check
     from curate.train.preparing import check_new
 
     check_new(to)

@@ -21,7 +21,7 @@ from curate.train.recipe import Recipe
 from curate.train.weights import precision
 
 if TYPE_CHECKING:
-    from curate.train.tokens import Tokens
+    from curate.train.rows.tokens import Tokens
 
 Json = dict[str, Any]
 

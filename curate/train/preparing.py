@@ -22,15 +22,15 @@ from curate.errors import CurateError, PipelineError, ReproducibilityError
 from curate.keys import digest, file_digest
 from curate.store import read_json, write_parquet, write_text
 from curate.train import budget, weights
-from curate.train.callbacks import METRICS, TENSORBOARD, check_tensorboard, read_metrics
-from curate.train.doubts import counted
-from curate.train.engine import Lessons, lessons
-from curate.train.launching import World
+from curate.train.checks.doubts import counted
 from curate.train.model_folder import ModelFolder, open_model
 from curate.train.recipe import Recipe, read_recipe
+from curate.train.rows.templates import Template, template_for
+from curate.train.rows.tokens import Tokens, read_tokens, tokenize, write_tokens
 from curate.train.sets import TrainingSet
-from curate.train.templates import Template, template_for
-from curate.train.tokens import Tokens, read_tokens, tokenize, write_tokens
+from curate.train.steps.callbacks import METRICS, TENSORBOARD, check_tensorboard, read_metrics
+from curate.train.steps.engine import Lessons, lessons
+from curate.train.steps.launching import World
 
 FACTS: Final = "train.json"
 RECIPE: Final = "recipe.toml"

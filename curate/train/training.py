@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError, PipelineError
 from curate.manifest import locked
-from curate.train import lora, picking, weights
-from curate.train.callbacks import Ledger, Watch, read_metrics
+from curate.train import weights
 from curate.train.checkpoints import check_same, compare, newest, set_aside, sweep
-from curate.train.dropout import add_residual_dropout
-from curate.train.engine import settings
-from curate.train.interrupts import Stop, Stopped, stopping
-from curate.train.keeping import FAILED_STEP, Failing, Keeper, heard
-from curate.train.launching import World, agreed, check_joined, check_size, check_world, meet
 from curate.train.preparing import (
     FACTS,
     RECIPE,
@@ -35,12 +29,20 @@ from curate.train.preparing import (
     write_facts,
 )
 from curate.train.recipe import Recipe, read_recipe
-from curate.train.report import write_report
+from curate.train.report.page import write_report
 from curate.train.sets import TrainingSet
+from curate.train.speech import picking
 from curate.train.stack import load_stack
+from curate.train.steps import lora
+from curate.train.steps.callbacks import Ledger, Watch, read_metrics
+from curate.train.steps.dropout import add_residual_dropout
+from curate.train.steps.engine import settings
+from curate.train.steps.interrupts import Stop, Stopped, stopping
+from curate.train.steps.keeping import FAILED_STEP, Failing, Keeper, heard
+from curate.train.steps.launching import World, agreed, check_joined, check_size, check_world, meet
 
 if TYPE_CHECKING:
-    from curate.train._trainer import OurTrainer
+    from curate.train.steps._trainer import OurTrainer
 
 __all__ = ["Stopped", "Trained", "join", "read_facts", "resume", "train"]
 
@@ -165,7 +167,7 @@ def _steps(given: Prepared, facts: dict[str, Any], state: Path | None, world: Wo
     """
     with stopping(watch.on_word, alone=world.size == 1) as stop, _ledger(given, state, world) as ledger:
         trainer = _trainer(given, facts, stop, world, watch)
-        from curate.train._trainer import Steps
+        from curate.train.steps._trainer import Steps
 
         trainer.add_callback(Steps(trainer, ledger, watch, given.recipe))
         trainer.train(resume_from_checkpoint=None if state is None else str(state))
@@ -182,7 +184,7 @@ def _steps(given: Prepared, facts: dict[str, Any], state: Path | None, world: Wo
 def _trainer(given: Prepared, facts: dict[str, Any], stop: Stop, world: World, watch: Watch) -> OurTrainer:
     from transformers import PrinterCallback
 
-    from curate.train._trainer import OurTrainer
+    from curate.train.steps._trainer import OurTrainer
 
     recipe, template = given.recipe, given.template
     lessons = given.lessons(world)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from curate.train.templates import Template
+    from curate.train.rows.templates import Template
 
 __all__ = ["ModelFolder", "load_model", "load_tokenizer", "open_model", "precision", "save_model"]
 
@@ -314,7 +314,7 @@ def _said(model: Any, template: Template, record: Mapping[str, Any]) -> dict[str
     """What a model answers to a record, always the likeliest token."""
     import torch
 
-    from curate.train.tokens import prompt_ids, text_of
+    from curate.train.rows.tokens import prompt_ids, text_of
 
     given = torch.tensor([prompt_ids(record, template)])
     with torch.no_grad():

@@ -126,7 +126,7 @@ def tokenizer_of():
 @pytest.fixture(scope="session")
 def template_of(tokenizer_of):
     """A template with its tokenizer of a kind, made once: it is not to be changed."""
-    from curate.train.templates import template_for
+    from curate.train.rows.templates import template_for
 
     made = {}
 

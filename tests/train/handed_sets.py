@@ -24,8 +24,8 @@ def recipe(name="small", **changes):
 def tokens_of(given, model, made, split="train"):
     """The rows as training would learn them, and their template."""
     from curate.train.model_folder import open_model
-    from curate.train.templates import template_for
-    from curate.train.tokens import tokenize
+    from curate.train.rows.templates import template_for
+    from curate.train.rows.tokens import tokenize
     from curate.train.weights import load_tokenizer
 
     template = template_for(made.template, load_tokenizer(open_model(model)), pad_token=made.pad_token)

@@ -18,7 +18,7 @@ def recipe(name="lima", **changes):
 
 def prepared(folder, name="lima", pad_token="<unk>"):
     """The folder's tokenizer, made ready for a template."""
-    from curate.train.templates import template_for
+    from curate.train.rows.templates import template_for
 
     return template_for(name, load_tokenizer(open_model(folder)), pad_token=pad_token)
 

@@ -15,10 +15,10 @@ from torch import distributed
 from transformers import LlamaConfig, LlamaForCausalLM, TrainingArguments
 from trl.trainer.utils import add_fused_lm_head
 
-from curate.train.dropout import add_residual_dropout, residual_dropout
-from curate.train.launching import sharding_settings
-from curate.train.optimizers import optimizer_for
 from curate.train.recipe import Recipe
+from curate.train.steps.dropout import add_residual_dropout, residual_dropout
+from curate.train.steps.launching import sharding_settings
+from curate.train.steps.optimizers import optimizer_for
 
 RECIPE = Recipe(name="mine", sharding="fsdp2", learning_rate=1e-3, weight_decay=0.1)
 STEPS = 3

@@ -12,7 +12,7 @@ from curate.train.recipe import read_recipe
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from curate.train.speaking import load_speaker
+from curate.train.speech.speaking import load_speaker
 
 
 @pytest.fixture(params=[True, False], ids=["pad", "no pad"])

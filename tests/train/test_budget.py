@@ -97,7 +97,7 @@ def test_a_batch_is_of_the_longest_rows_or_of_packs(tmp_path):
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_adapters_keep_no_more_than_is_estimated(tmp_path, dropout):
     pytest.importorskip("peft")
-    from curate.train.lora import with_adapters
+    from curate.train.steps.lora import with_adapters
 
     wanted = recipe(precision="fp32", micro_batch_size=2, lora_rank=4, lora_dropout=dropout)
     config = {**TINY, "vocab_size": 1000}

@@ -6,7 +6,7 @@ from curate.errors import CurateError, PipelineError
 
 pytest.importorskip("transformers")
 
-from curate.train.templates import template_for, template_names
+from curate.train.rows.templates import template_for, template_names
 
 ASK = [{"role": "user", "content": "Name a tree."}]
 TALK = [*ASK, {"role": "assistant", "content": "A rowan."}, {"role": "user", "content": "One more?"}]

@@ -12,10 +12,10 @@ pytest.importorskip("transformers")
 
 from curate.errors import CurateError, PipelineError
 from curate.record import records as frame
-from curate.train.check import check
+from curate.train.checks.check import check
 from curate.train.recipe import read_recipe
+from curate.train.rows.tokens import tokenize
 from curate.train.sets import TrainingSet
-from curate.train.tokens import tokenize
 
 OWN = {"source": "mine", "license": "CC0-1.0"}
 # Few enough rows a step, and an epoch of full steps, so that the recipe by itself raises no doubt.
@@ -284,9 +284,9 @@ def test_a_machine_without_the_memory_is_told(looked, bare):
 
 def test_training_that_takes_days_without_a_gpu_is_told(looked, bare, monkeypatch):
     model = bare(layers=80, width=8192, vocab=32_000)
-    monkeypatch.setattr("curate.train.room._gpus", list)
+    monkeypatch.setattr("curate.train.checks.room._gpus", list)
     assert "no GPU" in of(looked(model=model, learning_rate=1e-5, epochs=1000), "no_gpu")["sentence"]
-    monkeypatch.setattr("curate.train.room._gpus", lambda: [2**50])
+    monkeypatch.setattr("curate.train.checks.room._gpus", lambda: [2**50])
     assert not {"no_gpu", "memory"} & kinds(looked(model=model, learning_rate=1e-5, epochs=1000))
     assert "no_gpu" not in kinds(looked())
 
@@ -352,12 +352,12 @@ def test_a_tokenizer_of_another_model_is_told(looked, bare):
 )
 def test_what_training_would_refuse_is_an_error(looked, monkeypatch, changes, kind):
     if changes.pop("architecture", None):
-        monkeypatch.setattr("curate.train.dropout.ARCHITECTURES", ("MistralForCausalLM",))
+        monkeypatch.setattr("curate.train.steps.dropout.ARCHITECTURES", ("MistralForCausalLM",))
     assert of(looked(**changes), kind)["severity"] == "error"
 
 
 def test_attention_that_is_not_installed_is_an_error(looked, monkeypatch):
-    monkeypatch.setattr("curate.train.doubts_recipe.find_spec", lambda _: None)
+    monkeypatch.setattr("curate.train.checks.doubts_recipe.find_spec", lambda _: None)
     assert of(looked(attention="flash_attention_2"), "attention")["severity"] == "error"
 
 

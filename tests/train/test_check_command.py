@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 import click
 
 from curate.cli import cli
-from curate.train.check import check
+from curate.train.checks.check import check
 from curate.train.recipe import read_recipe
 from curate.train.sets import read_set
 from curate.train.tiny import make

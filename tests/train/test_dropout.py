@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from curate.errors import PipelineError
-from curate.train.dropout import (
+from curate.train.steps.dropout import (
     ARCHITECTURES,
     add_residual_dropout,
     check_architecture,
@@ -258,7 +258,7 @@ def test_compiled_layers_drop_as_much(ids):
 
 def test_the_allow_list_is_read_without_torch():
     code = (
-        "import sys; import curate.train.dropout as d; d.check_architecture('LlamaForCausalLM');"
+        "import sys; import curate.train.steps.dropout as d; d.check_architecture('LlamaForCausalLM');"
         " assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from curate.cli import cli
 from curate.errors import CurateError, PipelineError
-from curate.train.handoff import hand_off, hand_offs
-from curate.train.not_carried import TITLES
+from curate.train.targets.handoff import hand_off, hand_offs
+from curate.train.targets.not_carried import TITLES
 from tests.train.handed_sets import NOWHERE, pairs, recipe, set_of, settings_of, tokens_of
 
 pytest.importorskip("torch")
@@ -166,7 +166,7 @@ class TestFolders:
                 assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes(), file
 
     def test_one_folder_that_cannot_be_made_leaves_none(self, given, tiny_model, tmp_path, monkeypatch):
-        from curate.train import handoff
+        from curate.train.targets import handoff
 
         monkeypatch.setattr(handoff, "loading", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

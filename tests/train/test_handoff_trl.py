@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from curate.train.handoff import hand_off
 from curate.train.recipe import read_recipe, recipe_names
+from curate.train.targets.handoff import hand_off
 from tests.train.handed_sets import pairs, recipe, set_of, tokens_of
 
 pytest.importorskip("torch")

@@ -17,12 +17,12 @@ pytest.importorskip("trl")
 
 import torch
 
-from curate.train import hearing
-from curate.train.hearing import SPOKEN, dev_loss, hear
-from curate.train.launching import World
+from curate.train.rows.templates import template_for
+from curate.train.rows.tokens import tokenize, write_tokens
 from curate.train.sets import TrainingSet
-from curate.train.templates import template_for
-from curate.train.tokens import tokenize, write_tokens
+from curate.train.speech import hearing
+from curate.train.speech.hearing import SPOKEN, dev_loss, hear
+from curate.train.steps.launching import World
 from curate.train.training import train
 
 # Two processes hear a model that each has whole, and one of which each has a half.
@@ -37,10 +37,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from curate.train import weights
-from curate.train.hearing import hear
+from curate.train.speech.hearing import hear
 from curate.train.recipe import read_recipe
-from curate.train.templates import template_for
-from curate.train.tokens import read_tokens
+from curate.train.rows.templates import template_for
+from curate.train.rows.tokens import read_tokens
 
 folder, root = Path(sys.argv[1]), Path(sys.argv[2])
 recipe = read_recipe(str(root / "recipe.toml"))

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from curate.errors import PipelineError
-from curate.train import launching
-from curate.train.launching import (
+from curate.train.recipe import Recipe, read_recipe
+from curate.train.steps import launching
+from curate.train.steps.launching import (
     SHARDING,
     World,
     check_batch,
@@ -23,7 +24,6 @@ from curate.train.launching import (
     sharding_settings,
     world,
 )
-from curate.train.recipe import Recipe, read_recipe
 
 torch = pytest.importorskip("torch")
 
@@ -33,7 +33,7 @@ RECIPE = Recipe(name="mine", batch_size=8, micro_batch_size=2)
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from curate.train.launching import check_world, world
+from curate.train.steps.launching import check_world, world
 from curate.train.recipe import Recipe
 me = world()
 folder, what = Path(sys.argv[1]), sys.argv[2]
@@ -83,7 +83,7 @@ def start(tmp_path):
 
     def go(what):
         code = (
-            "import sys; from curate.train.launching import launch;"
+            "import sys; from curate.train.steps.launching import launch;"
             f"sys.exit(launch(2, [{str(tmp_path)!r}, {what!r}], module='told_worker'))"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
@@ -335,7 +335,7 @@ def test_a_model_shared_out_learns_what_a_whole_one_does_and_residual_dropout_go
     pytest.importorskip("trl")
     found = tmp_path / "found.json"
     code = (
-        "import sys; from curate.train.launching import launch;"
+        "import sys; from curate.train.steps.launching import launch;"
         f"sys.exit(launch(2, [{str(found)!r}], module='sharded_worker'))"
     )
     paths = [str(Path(__file__).parent), *filter(None, sys.path)]

@@ -10,14 +10,14 @@ import torch
 from accelerate.data_loader import BatchSamplerShard
 from torch.utils.data import BatchSampler
 
-from curate.train.engine import lessons, settings
-from curate.train.interrupts import Stop
-from curate.train.launching import World
 from curate.train.recipe import read_recipe
-from curate.train.schedules import schedule, warmup
+from curate.train.rows.templates import template_for
+from curate.train.rows.tokens import tokenize
 from curate.train.stack import load_stack
-from curate.train.templates import template_for
-from curate.train.tokens import tokenize
+from curate.train.steps.engine import lessons, settings
+from curate.train.steps.interrupts import Stop
+from curate.train.steps.launching import World
+from curate.train.steps.schedules import schedule, warmup
 from curate.train.weights import load_model, load_tokenizer, open_model
 
 PLAIN = {"epochs": 1, "batch_size": 32, "micro_batch_size": 1, "learning_rate": 1e-3, "schedule": "constant"}
@@ -40,7 +40,7 @@ class Lab:
         return recipe, template, tokens
 
     def trainer(self, **changes):
-        from curate.train._trainer import OurTrainer
+        from curate.train.steps._trainer import OurTrainer
 
         recipe, template, tokens = self.prepared(**changes)
         taught = lessons(tokens, recipe, pad=template.tokenizer.pad_token_id)
@@ -171,7 +171,7 @@ def test_a_batch_of_fillers_alone_has_a_gradient_of_nothing(lab):
 def test_the_batches_of_all_processes_hold_every_row_once(lab, processes):
     recipe, _, tokens = lab.prepared(batch_size=16, micro_batch_size=2)
     order = lessons(tokens, recipe, pad=0, processes=processes).order
-    from curate.train._trainer import _InOrder
+    from curate.train.steps._trainer import _InOrder
 
     seen = []
     for process in range(processes):

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from curate.errors import PipelineError
-from curate.train.lora import is_adapted, load_adapter, merged, save_adapter, with_adapters
 from curate.train.recipe import Recipe
+from curate.train.steps.lora import is_adapted, load_adapter, merged, save_adapter, with_adapters
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -6,8 +6,8 @@ from curate.record import records as frame
 
 pytest.importorskip("transformers")
 
-from curate.train.masks import segments
-from curate.train.tokens import tokenize
+from curate.train.rows.masks import segments
+from curate.train.rows.tokens import tokenize
 
 KINDS = ("bytes", "metaspace", "bytes without BOS", "llama-3")
 

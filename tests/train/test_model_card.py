@@ -15,9 +15,9 @@ from curate.train.sets import TrainingSet
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from curate.train.check import check
-from curate.train.model_card import card, head, write_card
+from curate.train.checks.check import check
 from curate.train.preparing import prepare, read_facts
+from curate.train.report.card import card, head, write_card
 
 LICENSES = ["CC0-1.0"] * 20 + ["CC-BY-SA-4.0"] * 8
 METRICS = [{"loss": 2.5, "tokens": 100, "learned": 60}, {"loss": 0.75, "tokens": 90, "learned": 50}]

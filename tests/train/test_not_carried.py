@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from curate.train.handoff import hand_off
-from curate.train.not_carried import TITLES
+from curate.train.targets.handoff import hand_off
+from curate.train.targets.not_carried import TITLES
 from tests.train.handed_sets import recipe, set_of, settings_of
 
 pytest.importorskip("torch")

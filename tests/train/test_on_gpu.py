@@ -12,10 +12,10 @@ pytest.importorskip("trl")
 import torch
 import transformers
 
-from curate.train.callbacks import read_metrics
-from curate.train.dropout import add_residual_dropout
 from curate.train.recipe import read_recipe
 from curate.train.sets import TrainingSet
+from curate.train.steps.callbacks import read_metrics
+from curate.train.steps.dropout import add_residual_dropout
 from curate.train.training import read_facts, train
 from curate.train.weights import open_model
 

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from curate.train.optimizers import SMALLEST_SCALE, optimizer_for, parameter_groups
 from curate.train.recipe import Recipe, read_recipe
+from curate.train.steps.optimizers import SMALLEST_SCALE, optimizer_for, parameter_groups
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

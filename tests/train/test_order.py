@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.train.order import FILLER, Order
+from curate.train.steps.order import FILLER, Order
 
 
 def order(rows=10, *, batch=4, at_once=1, processes=1, seed=13, padded=True, ids=None):

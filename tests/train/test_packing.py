@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import CurateError
-from curate.train.packing import packs
+from curate.train.rows.packing import packs
 
 LENGTHS = st.lists(st.integers(1, 64), max_size=200).map(lambda given: np.array(given, np.int64))
 

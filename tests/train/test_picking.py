@@ -14,10 +14,10 @@ from curate.train.recipe import read_recipe
 pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from curate.train import picking
-from curate.train.picking import epochs, pick, picked, read_answers
 from curate.train.sets import TrainingSet
-from curate.train.speaking import answered, load_speaker
+from curate.train.speech import picking
+from curate.train.speech.picking import epochs, pick, picked, read_answers
+from curate.train.speech.speaking import answered, load_speaker
 from curate.train.training import train
 
 RECIPE = read_recipe(

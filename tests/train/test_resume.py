@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from curate.cli.train_resume_command import command
 from curate.errors import CurateError, PipelineError, ReproducibilityError
-from curate.train.callbacks import Ledger, read_metrics
 from curate.train.checkpoints import newest
 from curate.train.preparing import write_facts
 from curate.train.recipe import read_recipe
+from curate.train.rows.tokens import read_tokens, write_tokens
 from curate.train.sets import TrainingSet
-from curate.train.tokens import read_tokens, write_tokens
+from curate.train.steps.callbacks import Ledger, read_metrics
 from curate.train.training import read_facts, resume, train
 
 BASE = {
@@ -52,7 +52,7 @@ from pathlib import Path
 
 import polars as pl
 
-from curate.train.callbacks import Watch
+from curate.train.steps.callbacks import Watch
 from curate.train.recipe import read_recipe
 from curate.train.sets import TrainingSet
 from curate.train.stack import load_stack
@@ -147,7 +147,7 @@ def test_a_damaged_newest_state_never_costs_the_whole_one_before_it(killed, tmp_
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("curate.train._trainer.seal", full)
+    monkeypatch.setattr("curate.train.steps._trainer.seal", full)
     with pytest.raises(CurateError, match="No space left"):
         resume(folder)
     assert newest(folder / "checkpoints") == (folder / "checkpoints" / "checkpoint-3", [])

@@ -16,8 +16,8 @@ from curate.record import records as frame
 
 pytest.importorskip("transformers")
 
-from curate.train import joining
-from curate.train.tokens import prompt_ids, read_tokens, text_of, tokenize, write_tokens
+from curate.train.rows import joining
+from curate.train.rows.tokens import prompt_ids, read_tokens, text_of, tokenize, write_tokens
 
 KINDS = ("bytes", "metaspace", "bytes without BOS", "llama-3", "llama-2")
 NAMES = ("lima", "alpaca", "vicuna", "chatml", "own")
@@ -360,14 +360,14 @@ class TestMarks:
 
 class TestOneTokenForTwoThings:
     def test_for_unknown_characters_and_the_end_as_gpt_2_has_it(self, tokenizer_of, dialogues):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         template = template_for("vicuna", tokenizer_of("bytes", unk_token="</s>", pad_token="</s>"))
         tokens = tokens_of(template, *dialogues.to_dicts())
         assert learned(tokens, 1).count(template.end_id) == 3
 
     def test_for_a_part_of_the_template_and_unknown_characters(self, tokenizer_of):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of("llama-2")
         tokenizer.chat_template = (
@@ -377,7 +377,7 @@ class TestOneTokenForTwoThings:
         assert tokens_of(template, record("木 <unk>", "a")).input_ids.tolist().count(tokenizer.unk_token_id) == 1
 
     def test_for_the_beginning_and_the_end(self, tokenizer_of, dialogues):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         template = template_for("vicuna", tokenizer_of("bytes", bos_token="</s>"))
         assert len(tokens_of(template, *dialogues.to_dicts())) == dialogues.height
@@ -388,7 +388,7 @@ class TestLlama2sOwnTemplate:
 
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if "without" not in kind])
     def test_is_learned_to_the_letter_turn_by_turn(self, tokenizer_of, kind):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of(kind)
         tokenizer.chat_template = (
@@ -408,7 +408,7 @@ class TestLlama2sOwnTemplate:
 
 class TestWhatCannotBeProvedIsRefused:
     def test_characters_that_the_tokenizer_does_not_know(self, tokenizer_of):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of("metaspace")
         written = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -425,7 +425,7 @@ class TestWhatCannotBeProvedIsRefused:
     def test_but_code_points_that_the_tokenizer_folds_are_counted(self, tokenizer_of, template_of):
         from tokenizers import normalizers
 
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of("bytes")
         tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
@@ -435,7 +435,7 @@ class TestWhatCannotBeProvedIsRefused:
         assert tokens_of(template_of("lima", "metaspace"), record("a", "a▁b")).table["folded"] == 1
 
     def test_templates_that_write_an_earlier_answer_otherwise(self, tokenizer_of):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of()
         tokenizer.chat_template = (
@@ -450,7 +450,7 @@ class TestWhatCannotBeProvedIsRefused:
             tokens_of(template, record("a", "b"), record("And more?", "C.", history=HISTORY))
 
     def test_but_their_last_answers_can_be_learned_as_they_are_served(self, tokenizer_of):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of()
         tokenizer.chat_template = THINKING
@@ -467,7 +467,7 @@ class TestWhatCannotBeProvedIsRefused:
         assert 'set loss to "last"' in told.value.next
 
     def test_rows_that_begin_twice(self, tokenizer_of):
-        from curate.train.templates import template_for
+        from curate.train.rows.templates import template_for
 
         tokenizer = tokenizer_of()
         tokenizer.chat_template = "<s>" + OWN_TWICE

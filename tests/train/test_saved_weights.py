@@ -11,8 +11,8 @@ from curate.train import weights
 from curate.train.checkpoints import damage
 from curate.train.model_folder import open_model
 from curate.train.recipe import read_recipe
-from curate.train.templates import template_for
-from curate.train.tokens import prompt_ids
+from curate.train.rows.templates import template_for
+from curate.train.rows.tokens import prompt_ids
 from curate.train.weights import load_model, load_tokenizer, save_model, speaking
 
 ASKED = {"id": "mine:1", "prompt": "Where does the wren live?"}

@@ -17,11 +17,11 @@ pytest.importorskip("transformers")
 
 import torch
 
-from curate.train.listening import as_it_was, unwrapped
-from curate.train.sampling import Sampler, uniforms
-from curate.train.speaking import Speaker, answered, load_speaker, record_of, write_lines
-from curate.train.streaming import Stream
-from curate.train.templates import template_for
+from curate.train.rows.templates import template_for
+from curate.train.speech.listening import as_it_was, unwrapped
+from curate.train.speech.sampling import Sampler, uniforms
+from curate.train.speech.speaking import Speaker, answered, load_speaker, record_of, write_lines
+from curate.train.speech.streaming import Stream
 
 GREEDY = {"temperature": 0.0, "repetition_penalty": 1.0}
 LOWEST = -30.0

@@ -12,10 +12,10 @@ from curate.train.recipe import read_recipe
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from curate.train.speaking import Said, Speaker
-from curate.train.talking import Conversation
-from curate.train.templates import template_for
-from curate.train.tokens import prompt_ids
+from curate.train.rows.templates import template_for
+from curate.train.rows.tokens import prompt_ids
+from curate.train.speech.speaking import Said, Speaker
+from curate.train.speech.talking import Conversation
 from curate.train.weights import load_model, load_tokenizer, open_model
 
 

@@ -10,9 +10,9 @@ import pytest
 from lxml import html
 
 from curate.report.page import MAX_BYTES
-from curate.train.afterwards import about_epochs, about_steps
-from curate.train.curves import points
-from curate.train.report import gathered, page, write_report
+from curate.train.report.afterwards import about_epochs, about_steps
+from curate.train.report.curves import points
+from curate.train.report.page import gathered, page, write_report
 from tests.train.invented_training import invented_training, lines, step, write
 
 pytest.importorskip("altair")

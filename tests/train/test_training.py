@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 
 from curate.errors import BusyError, CurateError, PipelineError, PluginError
 from curate.manifest import locked
-from curate.train import picking
-from curate.train.callbacks import Watch, read_metrics
 from curate.train.recipe import read_recipe
+from curate.train.rows.tokens import prompt_ids
 from curate.train.sets import TrainingSet
-from curate.train.speaking import load_speaker
-from curate.train.tokens import prompt_ids
+from curate.train.speech import picking
+from curate.train.speech.speaking import load_speaker
+from curate.train.steps.callbacks import Watch, read_metrics
 from curate.train.training import Stopped, read_facts, resume, train
 
 QUICK = {
@@ -214,7 +214,7 @@ def test_what_is_heard_between_epochs_changes_nothing_that_is_learned(tiny_model
 
 
 def test_tensorboard_is_told_when_it_is_not_installed(tiny_model, invented, tmp_path, monkeypatch):
-    monkeypatch.setattr("curate.train.callbacks.find_spec", lambda _: None)
+    monkeypatch.setattr("curate.train.steps.callbacks.find_spec", lambda _: None)
     with pytest.raises(PluginError, match="TensorBoard is not installed"):
         train(invented, tiny_model(), recipe(), tmp_path / "trained", tensorboard=True)
     assert not (tmp_path / "trained" / "train.json").exists()

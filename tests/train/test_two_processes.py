@@ -15,8 +15,8 @@ pytest.importorskip("trl")
 
 from safetensors.torch import load_file
 
-from curate.train.callbacks import read_metrics
-from curate.train.tokens import read_tokens
+from curate.train.rows.tokens import read_tokens
+from curate.train.steps.callbacks import read_metrics
 from curate.train.training import read_facts
 
 # 30 rows in steps of 8 leave 6 for the last; two processes that take 2 rows at a time lack 2 more.
@@ -47,7 +47,7 @@ def trained(tmp_path_factory, tiny_model, records):
             changes = [f"--set={key}={value}" for key, value in {**CHANGES, **others}.items()]
             command = ["train", rows, "--model", tiny_model(), "--recipe", "small", "--to", to, *changes]
             launch = (
-                "import sys; from curate.train.launching import launch;"
+                "import sys; from curate.train.steps.launching import launch;"
                 f"sys.exit(launch({processes}, sys.argv[1:], module='training_worker'))"
             )
             paths = [str(Path(__file__).parent), *filter(None, sys.path)]

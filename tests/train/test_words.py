@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from curate.train import words
-from curate.train.encoder import NAME, Encoder
+from curate.train.rows import words
+from curate.train.rows.encoder import NAME, Encoder
 
 KINDS = ("bytes", "metaspace", "bytes without BOS", "llama-3", "llama-2")
 FRAGMENTS = (

@@ -17,7 +17,8 @@ from accelerate.utils import DistributedType
 from trl import SFTTrainer
 
 from curate.cli import main
-from curate.train import keeping, launching, weights
+from curate.train import weights
+from curate.train.steps import keeping, launching
 
 notes, *arguments = sys.argv[1:]
 taken, drawn = [], []

@@ -1,0 +1,1 @@
+"""What a training folder shows to people: its page, and the card of the model."""

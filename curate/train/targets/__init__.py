@@ -1,0 +1,1 @@
+"""Sets handed to other trainers: rows, configuration, and what these trainers do not do of a recipe."""
