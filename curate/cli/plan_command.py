@@ -62,6 +62,9 @@ def command(pipeline: Path, plugins: tuple[Path, ...], without: tuple[str, ...],
         _step(console, f"draw {take} from {quota.source} for {quota.split} ({quota.name}), by {order}")
     for export in resolved.exports:
         _step(console, f"write {escape(_call(export.use, export.parameters))}")
+    if resolved.train:
+        changes = {name: value for name, value in resolved.train.items() if name != "recipe"}
+        _step(console, f"to be trained on by {escape(_call(resolved.train['recipe'], changes))}: `curate train`")
     estimate = planned.estimate
     console.print(
         f"\nTo read and judge: about {estimate.seconds:,.0f} s, {_size(estimate.disk)} of disk and"

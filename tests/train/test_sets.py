@@ -109,6 +109,7 @@ def test_the_pipelines_table_comes_with_the_run(tmp_path, write_jsonl):
         '[train]\nrecipe = "lima"\nepochs = 7\n',
         "utf-8",
     )
+    assert "to be trained on by lima(epochs = 7)" in CliRunner().invoke(cli, ["plan", str(pipeline)]).output
     run = curate.run(pipeline, runs=tmp_path / "runs")
     assert read_set(run.path).facts["train"] == {"recipe": "lima", "epochs": 7}
 
