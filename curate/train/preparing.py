@@ -26,7 +26,7 @@ from curate.train.checks.doubts import counted
 from curate.train.model_folder import ModelFolder, open_model
 from curate.train.recipe import Recipe, read_recipe
 from curate.train.rows.templates import Template, template_for
-from curate.train.rows.tokens import Tokens, read_tokens, tokenize, write_tokens
+from curate.train.rows.tokens import Tokens, read_tokens, tokenize_by, write_tokens
 from curate.train.sets import TrainingSet
 from curate.train.steps.callbacks import METRICS, TENSORBOARD, check_tensorboard, read_metrics
 from curate.train.steps.engine import Lessons, lessons
@@ -78,7 +78,7 @@ def prepare(
         check_tensorboard()
     base = open_model(model)
     template = template_for(recipe.template, weights.load_tokenizer(base), pad_token=recipe.pad_token)
-    tokens = {split: _tokens(given.splits[split], template, recipe) for split in _splits(given)}
+    tokens = {split: tokenize_by(recipe, given.splits[split], template) for split in _splits(given)}
     if not len(tokens["train"]):
         raise CurateError(
             "no row is left to learn",
@@ -280,17 +280,6 @@ def told(facts: Mapping[str, Any]) -> list[str]:
 
 def _splits(given: TrainingSet) -> list[str]:
     return [split for split in ("train", "dev") if split in given.splits]
-
-
-def _tokens(records: pl.DataFrame, template: Template, recipe: Recipe) -> Tokens:
-    return tokenize(
-        records,
-        template,
-        loss=recipe.loss,
-        max_tokens=recipe.max_tokens,
-        too_long=recipe.too_long,
-        markers=recipe.markers,
-    )
 
 
 def _same(tokens: Tokens, recipe: Recipe, template: Template, base: ModelFolder, processes: int) -> dict[str, Any]:
