@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,22 +59,22 @@ def write_forms(run: Run, wanted: Sequence[str], to: Path) -> Exported:
     try:
         unfinished.mkdir(parents=True)
         done = _write(run, forms, unfinished)
-        _put(forms, unfinished, to)
+        put({to / form: unfinished / form for form in forms})
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return done
 
 
-def _put(forms: Sequence[str], unfinished: Path, to: Path) -> None:
-    """Move finished folders to where they belong; when one cannot be, take back those that were."""
-    put = []
+def put(unfinished: Mapping[Path, Path]) -> None:
+    """Give finished folders, the values, their names; when one cannot have it, take back those that had."""
+    done: list[Path] = []
     try:
-        for form in forms:
-            (unfinished / form).rename(to / form)
-            put.append(form)
+        for to, folder in unfinished.items():
+            folder.rename(to)
+            done.append(to)
     except OSError:
-        for form in put:
-            (to / form).rename(unfinished / form)
+        for to in done:
+            to.rename(unfinished[to])
         raise
 
 

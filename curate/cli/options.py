@@ -20,7 +20,8 @@ SOURCE: Final = click.option(
 )
 
 
-def _parameters(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG001 (click's signature)
+def parameters(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG001 (click's signature)
+    """Names and values of an option that may stand several times."""
     return dict(map(parameter, texts))
 
 
@@ -40,7 +41,7 @@ PARAMETERS: Final = click.option(
     "--set",
     "given",
     multiple=True,
-    callback=_parameters,
+    callback=parameters,
     metavar="NAME=VALUE",
     help="A parameter of the source, such as prompt=title.",
 )

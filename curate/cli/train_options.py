@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from curate.cli.options import RUNS, SOURCE, parameter
+from curate.cli.options import RUNS, SOURCE, parameters
 from curate.cli.shown import visible
 
 if TYPE_CHECKING:
     from curate.train.recipe import Recipe
     from curate.train.sets import TrainingSet
     from curate.watch import Watch
-
-
-def _pairs(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG001 (click's signature)
-    return dict(map(parameter, texts))
 
 
 PROCESSES: Final = click.option(
@@ -54,7 +50,7 @@ _OPTIONS: Final = (
         "--set",
         "changes",
         multiple=True,
-        callback=_pairs,
+        callback=parameters,
         metavar="NAME=VALUE",
         help="Another value for the recipe, such as epochs=3.",
     ),
@@ -66,7 +62,7 @@ _OPTIONS: Final = (
         "--read",
         "parameters",
         multiple=True,
-        callback=_pairs,
+        callback=parameters,
         metavar="NAME=VALUE",
         help="A parameter of the source that FILE is read by, such as prompt=title.",
     ),

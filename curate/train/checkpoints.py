@@ -107,6 +107,17 @@ def settle(unfinished: Path, to: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
+@contextmanager
+def aside(to: Path) -> Iterator[Path]:
+    """A folder to write `to` in. It gets that name once all is done, and nothing of it stays when that fails."""
+    folder = unfinished(to)
+    try:
+        yield folder
+        settle(folder, to)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep(folder: Path) -> list[str]:
     """Remove what killed processes left unfinished in a folder that nobody else writes to; say what was done."""
     said = []

@@ -84,11 +84,14 @@ def train(
     world = check_world(processes, recipe)
     watch = watch if watch is not None and world.first else Watch()
     with _held(to, world):
+        same = None
         if world.first:
-            for sentence in told(prepare(given, model, recipe, to, processes, tensorboard=tensorboard)):
+            began = prepare(given, model, recipe, to, processes, tensorboard=tensorboard)
+            same = began["same"]
+            for sentence in told(began):
                 watch.on_word(sentence)
         agreed(to, world)
-        return _go_on(to, world, watch)
+        return _go_on(to, world, watch, same)
 
 
 def join(*, processes: int) -> Trained:
@@ -129,14 +132,17 @@ def resume(folder: Path, model: Path | None = None, *, watch: Watch | None = Non
         return _go_on(folder, world, watch if watch is not None and world.first else Watch())
 
 
-def _go_on(folder: Path, world: World, watch: Watch) -> Trained:
-    """All that is left to do in a folder that was prepared."""
+def _go_on(folder: Path, world: World, watch: Watch, same: dict[str, Any] | None = None) -> Trained:
+    """All that is left to do in a folder that was prepared.
+
+    `same` is what has to be the same, where it was found out just now: weights are not read through again for it.
+    """
     said = _swept(folder) if world.first else []
     meet(world)
     # All files of a state are read through: by one process, for all.
     state, damaged = agreed(newest(folder / "checkpoints") if world.first else None, world)
     given = prepared(folder)
-    facts = agreed(given.same(world) if world.first else None, world)
+    facts = agreed((same or given.same(world)) if world.first else None, world)
     compare(given.facts.get("same", {}), facts, folder / FACTS)
     if state is not None:
         check_same(state, facts)

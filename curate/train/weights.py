@@ -7,7 +7,6 @@ the template's tokens; what is saved is loaded back, compared bit for bit, and m
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from curate.errors import PipelineError, ReproducibilityError
 from curate.store import read_json, write_text
-from curate.train.checkpoints import disk_errors, open_to_others, seal, settle, unfinished
+from curate.train.checkpoints import aside, disk_errors, open_to_others, seal
 from curate.train.model_folder import ModelFolder, configuration, open_model, told
 from curate.train.recipe import Recipe
 from curate.train.stack import load_stack
@@ -212,17 +211,11 @@ def save_model(
 
     kind = torch.bfloat16 if precision(recipe) == "bf16" else torch.float32
     weights = _cast(model.state_dict() if state is None else state, kind)
-    folder = unfinished(to)
-    try:
-        with disk_errors(to):
-            _write(model, weights, template, recipe, folder)
-            back = _loaded_back(folder, weights, template)
-            said = _said(back, template, say) if say is not None else {}
-            seal(folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    settle(folder, to)
+    with aside(to) as folder, disk_errors(to):
+        _write(model, weights, template, recipe, folder)
+        back = _loaded_back(folder, weights, template)
+        said = _said(back, template, say) if say is not None else {}
+        seal(folder)
     saved = open_model(to)
     return {"dtype": saved.dtype, "parameters": saved.parameters, "bytes": saved.bytes, **said}
 

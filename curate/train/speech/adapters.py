@@ -9,6 +9,7 @@ from curate.errors import PipelineError, ReproducibilityError
 from curate.train.model_folder import ModelFolder, configuration
 
 if TYPE_CHECKING:
+    from curate.train.recipe import Recipe
     from curate.train.rows.templates import Template
 
 
@@ -71,8 +72,15 @@ def check_tokenizer(base: ModelFolder, adapters: Path, template: Template) -> No
         )
 
 
-def with_adapter(model: Any, folder: Path) -> Any:
-    """The model with the adapters in a folder merged into its weights."""
-    from curate.train.steps.lora import load_adapter, merged
+def with_adapter(base: ModelFolder, adapters: Path, template: Template, recipe: Recipe) -> Any:
+    """The model in a folder with the adapters in another merged into its weights, in float32: rounded once, later.
 
-    return merged(load_adapter(model, folder))
+    Raises `ReproducibilityError` when the base has another tokenizer than lies beside the adapters.
+    """
+    import torch
+
+    from curate.train.steps.lora import load_adapter, merged
+    from curate.train.weights import load_model
+
+    check_tokenizer(base, adapters, template)
+    return merged(load_adapter(load_model(base, template, recipe, dtype=torch.float32), adapters))

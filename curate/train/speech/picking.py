@@ -18,9 +18,9 @@ import polars as pl
 
 from curate.errors import PipelineError, ReproducibilityError
 from curate.store import read_json, write_text
-from curate.train.checkpoints import damage, settle, sized, unfinished
+from curate.train.checkpoints import aside, damage, sized
 from curate.train.recipe import Recipe, read_recipe
-from curate.train.speech.adapters import base_of, check_tokenizer, is_adapter, with_adapter
+from curate.train.speech.adapters import base_of, is_adapter, with_adapter
 from curate.train.speech.hearing import name_of
 from curate.train.speech.speaking import load_speaker
 
@@ -195,17 +195,12 @@ def _merge(folder: Path, source: Path, base: Path, recipe: Recipe) -> dict[str, 
     from curate.train.stack import load_stack
 
     load_stack()
-    import torch
-
     from curate.train.rows.templates import template_for
-    from curate.train.weights import load_model, load_tokenizer, open_model, save_model
+    from curate.train.weights import load_tokenizer, open_model, save_model
 
     opened = open_model(base)
     template = template_for(recipe.template, load_tokenizer(opened), pad_token=recipe.pad_token)
-    check_tokenizer(opened, source, template)
-    # In full precision, and rounded once, when it is saved.
-    model = with_adapter(load_model(opened, template, recipe, dtype=torch.float32), source)
-    saved = save_model(model, template, recipe, folder / "model")
+    saved = save_model(with_adapter(opened, source, template, recipe), template, recipe, folder / "model")
     return {name: saved[name] for name in _SAID}
 
 
@@ -221,8 +216,7 @@ def _link(source: Path, to: Path) -> dict[str, Any]:
     said = load_speaker(source, changes=changes, device="cpu").answer(
         [{"role": "user", "content": GREETING["prompt"]}]
     )
-    folder = unfinished(to)
-    try:
+    with aside(to) as folder:
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -230,10 +224,6 @@ def _link(source: Path, to: Path) -> dict[str, Any]:
                 _linked(file, target)
             else:
                 shutil.copyfile(file, target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    settle(folder, to)
     return {"prompt": GREETING["prompt"], "text": said.text, "stop": said.stop, "tokens": said.tokens}
 
 

@@ -6,7 +6,6 @@ the last bits of its scores. Where a model is asked in the middle of its trainin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from curate.errors import CurateError, PipelineError
-from curate.store import read_json, write_text
+from curate.export import lines
+from curate.store import read_json
 from curate.train.recipe import DEFAULT, Recipe, read_recipe
-from curate.train.speech.adapters import base_of, check_tokenizer, is_adapter, with_adapter
+from curate.train.speech.adapters import base_of, is_adapter, with_adapter
 from curate.train.speech.listening import as_it_was, is_sharded, unwrapped
 from curate.train.speech.sampling import Sampler, uniforms
 from curate.train.speech.streaming import Heard, Stream
@@ -279,7 +279,7 @@ def answered(
 def write_lines(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as JSON lines, the whole file or none of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+    lines.write_lines(file, rows)
 
 
 def _asked(record: Mapping[str, Any]) -> str:
@@ -343,14 +343,14 @@ def load_speaker(
         )
     # What pads a prompt is masked, so that any token will do where the tokenizer has none for it.
     template = template_for(recipe.template, tokenizer, pad_token=recipe.pad_token or tokenizer.eos_token or "")
-    if is_adapter(folder):
-        check_tokenizer(opened, folder, template)
-    # Adapters are merged in full precision, as they are when they are picked.
-    short = precision(recipe) == "bf16" or (opened.dtype == "bfloat16" and not is_adapter(folder))
+    adapted = is_adapter(folder)
+    short = precision(recipe) == "bf16" or (opened.dtype == "bfloat16" and not adapted)
     dtype = torch.bfloat16 if short else torch.float32
-    loaded: Any = load_model(opened, template, recipe, dtype=torch.float32 if is_adapter(folder) else dtype)
-    if is_adapter(folder):
-        loaded = with_adapter(loaded, folder)
+    loaded: Any = (
+        with_adapter(opened, folder, template, recipe)
+        if adapted
+        else load_model(opened, template, recipe, dtype=dtype)
+    )
     loaded.to(device or ("cuda" if torch.cuda.is_available() else "cpu"), dtype)
     return Speaker(loaded.eval(), template, recipe)
 

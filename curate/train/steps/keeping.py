@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from curate.errors import CurateError
 from curate.store import read_json, write_text
 from curate.train import weights
-from curate.train.checkpoints import damage, disk_errors, seal, settle, unfinished
-from curate.train.preparing import Prepared
+from curate.train.checkpoints import aside, damage, disk_errors, seal
+from curate.train.preparing import RECIPE, Prepared
 from curate.train.rows.tokens import Tokens
-from curate.train.speech.hearing import hear
+from curate.train.speech.hearing import hear, name_of
 from curate.train.steps import lora
 from curate.train.steps.callbacks import Watch
 from curate.train.steps.engine import Lessons
@@ -37,7 +37,7 @@ class Keeper:
         What is left to do is for the first process to say: another one that looked for itself may be late, find
         done what the first has just done, and not come to where that waits for it.
         """
-        to = self._given.folder / "epochs" / f"epoch-{epoch:02d}"
+        to = self._given.folder / "epochs" / name_of(epoch)
         note = to.with_name(f"{to.name}.json")
         whole = self._world.first and not damage(to)
         saved, heard_before = agreed((whole, note.exists()), self._world)
@@ -72,13 +72,11 @@ class Keeper:
         if not lora.is_adapted(model):
             weights.save_model(model, self._given.template, self._given.recipe, to, say=None, state=state)
             return
-        with disk_errors(to):
-            aside = unfinished(to)
-            lora.save_adapter(model, aside, state=state)
-            self._given.template.tokenizer.save_pretrained(aside)
-            write_text(aside / "recipe.toml", self._given.recipe.toml())
-            seal(aside)
-            settle(aside, to)
+        with disk_errors(to), aside(to) as folder:
+            lora.save_adapter(model, folder, state=state)
+            self._given.template.tokenizer.save_pretrained(folder)
+            write_text(folder / RECIPE, self._given.recipe.toml())
+            seal(folder)
 
 
 class Failing:

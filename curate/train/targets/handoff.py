@@ -18,7 +18,7 @@ import polars as pl
 
 from curate.errors import CurateError, PipelineError, nearest
 from curate.export.yaml_lines import yaml_text
-from curate.forms import ATTRIBUTION
+from curate.forms import ATTRIBUTION, put
 from curate.store import write_text
 from curate.train.recipe import Recipe
 from curate.train.sets import TrainingSet
@@ -101,7 +101,7 @@ def hand_offs(
             done[name] = sorted(
                 file.relative_to(unfinished[to]) for file in unfinished[to].rglob("*") if file.is_file()
             )
-        _put(unfinished)
+        put(unfinished)
     finally:
         for folder in unfinished.values():
             shutil.rmtree(folder, ignore_errors=True)
@@ -265,16 +265,3 @@ def _write_tokenizer(template: Template, recipe: Recipe, folder: Path) -> None:
     settings = json.loads(file.read_text("utf-8"))
     settings.pop("name_or_path", None)
     write_text(file, json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
-
-
-def _put(unfinished: Mapping[Path, Path]) -> None:
-    """Move finished folders to where they belong; when one cannot be, take back those that were."""
-    put: list[Path] = []
-    try:
-        for to, folder in unfinished.items():
-            folder.rename(to)
-            put.append(to)
-    except OSError:
-        for to in put:
-            to.rename(unfinished[to])
-        raise
